@@ -1,0 +1,89 @@
+//! Images: decoding without trust, and the square RGB pixels a model sees.
+
+mod decode;
+mod jpeg;
+mod set;
+mod stretch;
+
+pub use ::image::RgbImage;
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_rgb};
+pub use set::ImageSet;
+pub use stretch::stretch;
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Channel means that BLIP, ALBEF and CLIP subtract from values in `0..=1`.
+pub const BLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+/// Channel standard deviations that BLIP, ALBEF and CLIP divide by.
+pub const BLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+
+/// Why an image could not be used.
+#[derive(Debug, Error)]
+pub enum ImageError {
+    /// There is no such file.
+    #[error("image {path} does not exist; fetch the dataset again and verify it", path = path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("cannot read image {path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The file has no bytes.
+    #[error("image {path} is empty (0 bytes); fetch it again", path = path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is too large to be read at all.
+    #[error("image {path} has {bytes} bytes, more than the {MAX_FILE_BYTES} allowed; shrink it first", path = path.display())]
+    TooManyBytes {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The header announces more pixels than are decoded.
+    #[error(
+        "image {path} announces {width} x {height} pixels, more than the {MAX_PIXELS} allowed; shrink it first",
+        path = path.display()
+    )]
+    TooManyPixels {
+        /// The file.
+        path: PathBuf,
+        /// Announced width in pixels.
+        width: u32,
+        /// Announced height in pixels.
+        height: u32,
+    },
+    /// A JPEG that stops before its end.
+    #[error("image {path} is truncated: the JPEG stops before its end; fetch it again", path = path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not a JPEG or PNG, or a damaged one.
+    #[error("image {path} cannot be decoded: {source}; fetch it again or convert it to JPEG or PNG", path = path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        source: ::image::ImageError,
+    },
+    /// The size asked for is impossible.
+    #[error("{images} images of {size} x {size} pixels: the size must be at least 1 and the whole fit into memory")]
+    Size {
+        /// Pixels a side.
+        size: u32,
+        /// How many images.
+        images: usize,
+    },
+}

@@ -1,0 +1,71 @@
+//! From a file to RGB pixels.
+
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+use super::{ImageError, jpeg};
+
+/// Files beyond this size are refused unread.
+pub const MAX_FILE_BYTES: u64 = 64 << 20;
+/// Images whose header announces more pixels are refused before decoding. The largest figures of the supported datasets
+/// have 5,800 pixels a side.
+pub const MAX_PIXELS: u64 = 64 << 20;
+/// Bytes a decoder may take; a 16-bit RGBA image of [`MAX_PIXELS`] fits.
+const MAX_DECODER_BYTES: u64 = 8 * MAX_PIXELS + (64 << 20);
+
+/// Decodes a JPEG or PNG, of whatever mode, to 8-bit RGB.
+///
+/// Grey becomes three equal channels, palettes are resolved, 16-bit values are scaled by 255/65535 and rounded,
+/// transparency is dropped and the colour under it kept, CMYK is converted as Pillow does. An orientation tag is not
+/// applied, as in the published pipelines.
+///
+/// # Errors
+///
+/// [`ImageError`], naming the file and what to do. A JPEG that stops early is an error, not a grey area.
+pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
+    let bytes = read_capped(path)?;
+    let reader = ImageReader::new(Cursor::new(bytes.as_slice()));
+    let mut reader = reader.with_guessed_format().map_err(|source| io_error(path, source))?;
+    let failed = |source| ImageError::Decode { path: path.into(), source };
+
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    reader.limits(limits);
+    let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
+    let decoder = reader.into_decoder().map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(ImageError::TooManyPixels { path: path.into(), width, height });
+    }
+    // The decoder fills what is missing with grey; the file must say that it is whole.
+    if is_jpeg && !jpeg::is_complete(&bytes) {
+        return Err(ImageError::Truncated { path: path.into() });
+    }
+    let decoded = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    Ok(decoded.into_rgb8())
+}
+
+fn read_capped(path: &Path) -> Result<Vec<u8>, ImageError> {
+    let file = File::open(path).map_err(|source| io_error(path, source))?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too large, even one whose size cannot be asked for.
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|source| io_error(path, source))?;
+    if bytes.is_empty() {
+        return Err(ImageError::Empty { path: path.into() });
+    }
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let bytes = fs::metadata(path).map_or(bytes.len() as u64, |data| data.len());
+        return Err(ImageError::TooManyBytes { path: path.into(), bytes });
+    }
+    Ok(bytes)
+}
+
+fn io_error(path: &Path, source: io::Error) -> ImageError {
+    match source.kind() {
+        io::ErrorKind::NotFound => ImageError::Missing { path: path.into() },
+        _ => ImageError::Io { path: path.into(), source },
+    }
+}

@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+
+mod attention;
+mod config;
+mod generate;
+mod head;
+mod image_encoder;
+mod init;
+pub mod losses;
+mod momentum;
+mod patches;
+mod position;
+mod pretrain;
+mod queues;
+mod text;
+mod tokens;
+mod vqa;
+mod weights;
+
+pub use attention::{Attention, KeyValue};
+pub use config::{ConfigError, ImageEncoderConfig, ModelConfig, TextConfig};
+pub use generate::{BeamSearch, Generated};
+pub use head::LanguageModelHead;
+pub use image_encoder::ImageEncoder;
+pub use pretrain::{
+    Captions, Contrast, Encoders, MatchAndCaption, NegativePair, PretrainModel, TiedDecoder,
+};
+pub use queues::Queues;
+pub use text::{CrossSource, FeedForward, LayerParts, TextEmbeddings, TextLayer, TextStack};
+pub use tokens::{SpecialTokens, Targets, Tokens};
+pub use vqa::{Answers, QuestionStates, Questions, VqaModel};
+pub use weights::{WeightsError, load, save};

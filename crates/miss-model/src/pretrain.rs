@@ -1,0 +1,304 @@
+//! The pretraining model: contrast, matching and captioning over tied encoder and decoder.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::attention::Attention;
+use crate::config::ModelConfig;
+use crate::head::LanguageModelHead;
+use crate::image_encoder::ImageEncoder;
+use crate::init::{linear, settle};
+use crate::losses::{LABEL_SMOOTHING, contrast, contrast_targets, smoothed_cross_entropy};
+use crate::momentum;
+use crate::queues::Queues;
+use crate::text::{CrossSource, LayerParts, TextStack, causal_bias, run};
+use crate::tokens::{SpecialTokens, Targets, Tokens, index_tensor};
+
+/// Initial temperature of the contrast, and the range it is clamped to before every step.
+const TEMPERATURE: (f32, f32, f32) = (0.07, 0.001, 0.5);
+
+/// What contrasts images with captions; the momentum encoders are a second value of this type.
+#[derive(Module, Debug)]
+pub struct Encoders {
+    /// The image encoder.
+    pub image_encoder: ImageEncoder,
+    image_projection: Linear,
+    /// The joint text–multimodal encoder.
+    pub joint_encoder: TextStack,
+    text_projection: Linear,
+}
+
+/// The decoder of pretraining: its own self-attention and head; embeddings, cross-attention and
+/// feed-forward are those of the joint encoder (`reference.md` 1.2).
+#[derive(Module, Debug)]
+pub struct TiedDecoder {
+    pub(crate) self_attention: Vec<Attention>,
+    pub(crate) head: LanguageModelHead,
+}
+
+/// Everything that pretraining trains.
+#[derive(Module, Debug)]
+pub struct PretrainModel {
+    /// Image encoder, joint encoder and their projections.
+    pub encoders: Encoders,
+    pub(crate) decoder: TiedDecoder,
+    matching_head: Linear,
+    temperature: Param<Tensor<1>>,
+}
+
+/// A batch of captions in the three forms that the three losses read.
+#[derive(Clone, Debug)]
+pub struct Captions {
+    text: Tokens,
+    matching: Tokens,
+    decoding: Tokens,
+    targets: Targets,
+}
+
+/// What the contrast gives: its loss, and what the other losses and the queues need.
+#[derive(Clone, Debug)]
+pub struct Contrast {
+    /// Mean of both directions, `[1]`.
+    pub loss: Tensor<1>,
+    /// `[batch, 1 + patches, width]`, with gradient.
+    pub image_states: Tensor<3>,
+    /// In-batch similarities over temperature, rows are images: `[batch, batch]`, no gradient.
+    pub image_to_text: Tensor<2>,
+    /// The same with captions as rows.
+    pub text_to_image: Tensor<2>,
+    /// Momentum features `[batch, projection]`, no gradient: what the queues take in.
+    pub image_features: Tensor<2>,
+    /// The same of the captions.
+    pub text_features: Tensor<2>,
+}
+
+/// A caption of the batch and an image that is not its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NegativePair {
+    /// Row of the caption.
+    pub text: usize,
+    /// Row of the image.
+    pub image: usize,
+}
+
+/// The two losses that need the fused encoder and the decoder, each `[1]`.
+#[derive(Clone, Debug)]
+pub struct MatchAndCaption {
+    /// Image–text matching.
+    pub matching: Tensor<1>,
+    /// Language modelling.
+    pub captioning: Tensor<1>,
+}
+
+impl Captions {
+    /// A batch from token rows as the tokenizer gives them (`[CLS] … [SEP]`).
+    pub fn new(rows: &[Vec<u32>], special: &SpecialTokens, device: &Device) -> Self {
+        Self {
+            text: Tokens::new(rows, None, special, device),
+            matching: Tokens::new(rows, Some(special.encoder), special, device),
+            decoding: Tokens::new(rows, Some(special.decoder), special, device),
+            targets: Targets::new(rows, device),
+        }
+    }
+}
+
+impl Encoders {
+    fn new(config: &ModelConfig, image_size: usize, device: &Device) -> Self {
+        Self {
+            image_encoder: ImageEncoder::new(&config.image, image_size, device),
+            image_projection: linear(config.image.width, config.projection, device),
+            joint_encoder: TextStack::new(&config.text, config.image.width, device),
+            text_projection: linear(config.text.width, config.projection, device),
+        }
+    }
+
+    /// Unit features `[batch, projection]` of image states `[batch, tokens, width]`.
+    fn image_features(&self, states: Tensor<3>) -> Tensor<2> {
+        unit(self.image_projection.forward(first_token(states)))
+    }
+
+    /// Unit features `[batch, projection]` of captions.
+    fn text_features(&self, text: &Tokens) -> Tensor<2> {
+        let states = self
+            .joint_encoder
+            .encode(text.ids.clone(), text.padding.clone(), None);
+        unit(self.text_projection.forward(first_token(states)))
+    }
+
+    /// Moves these momentum encoders towards `online`: `m ← rate · m + (1 − rate) · online`.
+    pub fn follow(self, online: &Self, rate: f64) -> Self {
+        momentum::follow(self, online, rate)
+    }
+}
+
+impl PretrainModel {
+    /// A new model on `device`, for images of `image_size` pixels a side.
+    pub fn new(config: &ModelConfig, image_size: usize, device: &Device) -> Self {
+        let temperature = TensorData::new(vec![TEMPERATURE.0], [1]);
+        settle(Self {
+            encoders: Encoders::new(config, image_size, device),
+            decoder: TiedDecoder {
+                self_attention: (0..config.text.depth)
+                    .map(|_| Attention::new(&config.text, config.text.width, device))
+                    .collect(),
+                head: LanguageModelHead::new(&config.text, device),
+            },
+            matching_head: linear(config.text.width, 2, device),
+            temperature: Param::from_data(temperature, device),
+        })
+    }
+
+    /// The model with its temperature clamped, as every step begins.
+    pub fn clamp_temperature(mut self) -> Self {
+        self.temperature = self.temperature.map(|value| {
+            value
+                .detach()
+                .clamp(TEMPERATURE.1, TEMPERATURE.2)
+                .require_grad()
+        });
+        self
+    }
+
+    /// Image–text contrast of a batch (`reference.md` 1.3, steps 1 to 4).
+    ///
+    /// `images` is `[batch, 3, size, size]`. `momentum` has been updated for this step; `queues`
+    /// are those before this batch is taken in.
+    pub fn contrast(
+        &self,
+        images: Tensor<4>,
+        captions: &Captions,
+        momentum: &Encoders,
+        queues: &Queues,
+        alpha: f64,
+    ) -> Contrast {
+        // Momentum features and targets carry no gradient: they are computed on the plain device.
+        let image_features = momentum
+            .image_features(momentum.image_encoder.forward(images.clone().inner(), 0.0));
+        let text_features = momentum.text_features(&Tokens {
+            ids: captions.text.ids.clone().inner(),
+            padding: captions.text.padding.clone().inner(),
+        });
+        let all_images = Tensor::cat(vec![image_features.clone().transpose(), queues.image.clone()], 1);
+        let all_texts = Tensor::cat(vec![text_features.clone().transpose(), queues.text.clone()], 1);
+        let plain_temperature = self.temperature.val().inner().unsqueeze::<2>();
+        let targets = |features: &Tensor<2>, all: &Tensor<2>| {
+            let similarity = features.clone().matmul(all.clone()) / plain_temperature.clone();
+            Tensor::from_inner(contrast_targets(similarity, alpha))
+        };
+        let image_targets = targets(&image_features, &all_texts);
+        let text_targets = targets(&text_features, &all_images);
+
+        let image_states = self.encoders.image_encoder.forward(images, 0.0);
+        let temperature = self.temperature.val().unsqueeze::<2>();
+        let image_to_text = self
+            .encoders
+            .image_features(image_states.clone())
+            .matmul(Tensor::from_inner(all_texts))
+            / temperature.clone();
+        let text_to_image = self
+            .encoders
+            .text_features(&captions.text)
+            .matmul(Tensor::from_inner(all_images))
+            / temperature;
+        let loss = (contrast(image_to_text.clone(), image_targets)
+            + contrast(text_to_image.clone(), text_targets))
+            / 2.0;
+        let [batch, ..] = image_states.dims();
+        let in_batch = |similarity: Tensor<2>| similarity.inner().narrow(1, 0, batch);
+        Contrast {
+            loss,
+            image_states,
+            image_to_text: in_batch(image_to_text),
+            text_to_image: in_batch(text_to_image),
+            image_features,
+            text_features,
+        }
+    }
+
+    /// Image–text matching and captioning of a batch (`reference.md` 1.3, steps 6 and 7).
+    ///
+    /// Every caption is matched with its own image and with each of `negatives`. Keys and values
+    /// of the images are projected once a layer and serve the positives, the negatives and the
+    /// decoder alike: cross-attention is tied, so they are the same numbers.
+    pub fn match_and_caption(
+        &self,
+        image_states: Tensor<3>,
+        captions: &Captions,
+        negatives: &[NegativePair],
+    ) -> MatchAndCaption {
+        let joint = &self.encoders.joint_encoder;
+        let layers = joint.key_values(image_states);
+        MatchAndCaption {
+            matching: self.matching(&layers, captions, negatives),
+            captioning: self.captioning(layers, captions),
+        }
+    }
+
+    fn matching(
+        &self,
+        image: &[crate::KeyValue],
+        captions: &Captions,
+        negatives: &[NegativePair],
+    ) -> Tensor<1> {
+        let device = captions.matching.ids.device();
+        let [batch, _] = captions.matching.ids.dims();
+        let index = |of: fn(&NegativePair) -> usize| {
+            let rows: Vec<i64> = (0..batch)
+                .chain(negatives.iter().map(of))
+                .map(|row| row as i64)
+                .collect();
+            index_tensor(&rows, &device)
+        };
+        let images = index(|pair| pair.image);
+        let tokens = captions.matching.select(index(|pair| pair.text));
+        let cross = CrossSource {
+            layers: image.iter().map(|layer| layer.select(images.clone())).collect(),
+            bias: None,
+        };
+        let states = self
+            .encoders
+            .joint_encoder
+            .encode(tokens.ids, tokens.padding, Some(&cross));
+        let logits = self.matching_head.forward(first_token(states));
+        let mut labels = vec![1i64; batch];
+        labels.resize(batch + negatives.len(), 0);
+        smoothed_cross_entropy(logits, index_tensor(&labels, &device), 0.0).mean()
+    }
+
+    fn captioning(&self, image: Vec<crate::KeyValue>, captions: &Captions) -> Tensor<1> {
+        let joint = &self.encoders.joint_encoder;
+        let layers = joint.layers.iter().zip(&self.decoder.self_attention).map(
+            |(shared, self_attention)| LayerParts {
+                self_attention,
+                ..shared.parts()
+            },
+        );
+        let hidden = joint.embeddings.forward(captions.decoding.ids.clone(), 0);
+        let bias = causal_bias(captions.decoding.padding.clone());
+        let cross = CrossSource {
+            layers: image,
+            bias: None,
+        };
+        let states = run(layers, hidden, Some(bias), None, Some(&cross));
+        let states = target_states(states, captions.targets.rows.clone());
+        let logits = self.decoder.head.forward(states, &joint.embeddings);
+        smoothed_cross_entropy(logits, captions.targets.ids.clone(), LABEL_SMOOTHING).mean()
+    }
+}
+
+/// The states `[targets, width]` of `states` `[batch, tokens, width]` that predict something.
+pub(crate) fn target_states(states: Tensor<3>, rows: Tensor<1, Int>) -> Tensor<2> {
+    let [batch, tokens, width] = states.dims();
+    states.reshape([batch * tokens, width]).select(0, rows)
+}
+
+fn first_token(states: Tensor<3>) -> Tensor<2> {
+    states.narrow(1, 0, 1).squeeze_dim(1)
+}
+
+/// Rows scaled to length 1, with the floor of 1e-12 that PyTorch's `normalize` has.
+fn unit(features: Tensor<2>) -> Tensor<2> {
+    let length = features.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
+    features / length
+}

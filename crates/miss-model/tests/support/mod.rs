@@ -1,0 +1,321 @@
+//! Reading the parity fixtures: numbers of the reference implementation.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use miss_model::{ImageEncoderConfig, ModelConfig, SpecialTokens, TextConfig};
+use safetensors::{Dtype, SafeTensors};
+
+/// Fixture folders of a kind, in `MISS_PARITY_DIR` or in `shared/parity` beside the checkout.
+pub fn folders(kind: &str) -> Vec<PathBuf> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/parity");
+    let root = std::env::var_os("MISS_PARITY_DIR").map_or(default, PathBuf::from);
+    let mut found: Vec<PathBuf> = std::fs::read_dir(&root)
+        .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+        .unwrap_or_default();
+    found.retain(|folder| {
+        folder.join("config.json").exists() && config(folder)["kind"] == kind
+    });
+    found.sort();
+    if found.is_empty() {
+        eprintln!("skipped: no `{kind}` fixtures in {} (set MISS_PARITY_DIR)", root.display());
+    }
+    found
+}
+
+pub fn config(folder: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap()
+}
+
+pub fn model_config(config: &serde_json::Value) -> ModelConfig {
+    let size = |key: &str| config[key].as_u64().unwrap() as usize;
+    ModelConfig {
+        image: ImageEncoderConfig {
+            width: size("vision_dim"),
+            depth: size("vision_depth"),
+            heads: size("vision_heads"),
+            patch: size("patch_size"),
+        },
+        text: TextConfig {
+            width: size("text_hidden"),
+            depth: size("text_layers"),
+            heads: size("text_heads"),
+            feed_forward: size("text_intermediate"),
+            vocabulary: size("vocab_size"),
+            positions: size("max_position"),
+            dropout: 0.0,
+        },
+        projection: size("embed_dim"),
+    }
+}
+
+pub fn special(config: &serde_json::Value) -> SpecialTokens {
+    let id = |key: &str| config[key].as_u64().unwrap() as u32;
+    SpecialTokens {
+        padding: id("pad_id"),
+        separator: id("sep_id"),
+        decoder: id("dec_id"),
+        encoder: id("enc_id"),
+    }
+}
+
+/// The tensors of a safetensors file.
+pub struct Fixture(BTreeMap<String, TensorData>);
+
+impl Fixture {
+    pub fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let data = tensors.tensors().into_iter().map(|(name, view)| {
+            let shape = view.shape().to_vec();
+            let data = match view.dtype() {
+                Dtype::F32 => TensorData::new(
+                    view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect(),
+                    shape,
+                ),
+                Dtype::I64 => TensorData::new(
+                    view.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect(),
+                    shape,
+                ),
+                other => panic!("{name}: {other:?} is not a type of the fixtures"),
+            };
+            (name, data)
+        });
+        Self(data.collect())
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub fn floats(&self, name: &str) -> Vec<f32> {
+        self.data(name).try_to_vec().unwrap()
+    }
+
+    pub fn integers(&self, name: &str) -> Vec<i64> {
+        self.data(name).try_to_vec().unwrap()
+    }
+
+    pub fn shape(&self, name: &str) -> Vec<usize> {
+        self.data(name).shape().to_vec()
+    }
+
+    pub fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
+        Tensor::from_data(self.data(name).clone(), device)
+    }
+
+    pub fn ids<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D, Int> {
+        Tensor::from_data(self.data(name).clone(), device)
+    }
+
+    /// Token rows without their padding.
+    pub fn rows(&self, ids: &str, mask: &str) -> Vec<Vec<u32>> {
+        let width = self.shape(ids)[1];
+        let (ids, mask) = (self.integers(ids), self.integers(mask));
+        ids.chunks_exact(width)
+            .zip(mask.chunks_exact(width))
+            .map(|(ids, mask)| {
+                let kept = ids.iter().zip(mask).filter(|(_, mask)| **mask == 1);
+                kept.map(|(id, _)| *id as u32).collect()
+            })
+            .collect()
+    }
+
+    fn data(&self, name: &str) -> &TensorData {
+        self.0.get(name).unwrap_or_else(|| panic!("the fixture has no tensor {name}"))
+    }
+}
+
+/// The reference's name of one of our parameters, `path` being its module path.
+pub fn reference_name(path: &str) -> String {
+    let mut name = format!(".{path}");
+    let rules = [
+        // The pretraining decoder owns its self-attention and head, and nothing else.
+        (".decoder.self_attention.", ".text_decoder.bert.encoder.layer.#."),
+        (".decoder.head.", ".head."),
+        (".encoders.", "."),
+        (".image_encoder.patch_embedding.", ".visual_encoder.patch_embed.proj."),
+        (".image_encoder.class_token", ".visual_encoder.cls_token"),
+        (".image_encoder.position_embedding", ".visual_encoder.pos_embed"),
+        (".image_encoder.", ".visual_encoder."),
+        (".attention_norm.", ".norm1."),
+        (".feed_forward_norm.", ".norm2."),
+        (".query_key_value.", ".attn.qkv."),
+        (".projection.", ".attn.proj."),
+        (".joint_encoder.embeddings.", ".text_encoder.embeddings."),
+        (".text_decoder.embeddings.", ".text_decoder.bert.embeddings."),
+        (".embeddings.words.", ".embeddings.word_embeddings."),
+        (".embeddings.positions.", ".embeddings.position_embeddings."),
+        (".embeddings.norm.", ".embeddings.LayerNorm."),
+        (".joint_encoder.layers.", ".text_encoder.encoder.layer."),
+        (".text_decoder.layers.", ".text_decoder.bert.encoder.layer."),
+        (".self_attention.", ".attention."),
+        (".cross_attention.", ".crossattention."),
+        (".feed_forward.expand.", ".intermediate.dense."),
+        (".feed_forward.contract.", ".output.dense."),
+        (".feed_forward.norm.", ".output.LayerNorm."),
+        (".head.transform.", ".text_decoder.cls.predictions.transform.dense."),
+        (".head.norm.", ".text_decoder.cls.predictions.transform.LayerNorm."),
+        (".head.bias", ".text_decoder.cls.predictions.bias"),
+        (".image_projection.", ".vision_proj."),
+        (".text_projection.", ".text_proj."),
+        (".matching_head.", ".itm_head."),
+        (".temperature", ".temp"),
+        (".gamma", ".weight"),
+        (".beta", ".bias"),
+    ];
+    for (ours, theirs) in rules {
+        name = name.replace(ours, theirs);
+    }
+    if let Some((before, after)) = name.split_once("#.") {
+        let (index, after) = after.split_once('.').unwrap();
+        name = format!("{before}{index}.attention.{after}");
+    }
+    if name.contains("visual_encoder.blocks") {
+        name = name.replace(".expand.", ".mlp.fc1.").replace(".contract.", ".mlp.fc2.");
+    }
+    if name.contains("attention.") && !name.contains("visual_encoder") {
+        for part in ["query", "key", "value"] {
+            name = name.replace(&format!("attention.{part}."), &format!("attention.self.{part}."));
+        }
+        name = name
+            .replace("attention.output.", "attention.output.dense.")
+            .replace("attention.norm.", "attention.output.LayerNorm.");
+    }
+    name.trim_start_matches('.').to_string()
+}
+
+/// Whether the reference stores this parameter `[output, input]`, the transpose of ours.
+fn is_linear(name: &str, rank: usize) -> bool {
+    rank == 2 && !name.contains("embeddings.")
+}
+
+/// Loads the reference's tensors, `prefix`ed by nothing and `suffix`ed after the module's first name
+/// (`_m` for momentum copies), into `module`.
+pub fn load<M: Module>(module: M, fixture: &Fixture, momentum: bool) -> M {
+    struct Load<'a> {
+        path: Vec<String>,
+        fixture: &'a Fixture,
+        momentum: bool,
+    }
+    impl ModuleMapper for Load<'_> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let name = named(&reference_name(&self.path.join(".")), self.momentum);
+            let fixture = self.fixture;
+            param.map(|ours| {
+                let device = ours.device();
+                let flat = Tensor::<1>::from_floats(fixture.floats(&name).as_slice(), &device);
+                let shape = ours.dims();
+                let loaded: Tensor<D> = if is_linear(&name, D) {
+                    flat.reshape([shape[1], shape[0]]).transpose().reshape(shape)
+                } else {
+                    flat.reshape(shape)
+                };
+                loaded.detach().set_require_grad(ours.is_require_grad())
+            })
+        }
+    }
+    module.map(&mut Load {
+        path: Vec::new(),
+        fixture,
+        momentum,
+    })
+}
+
+fn named(name: &str, momentum: bool) -> String {
+    if !momentum {
+        return name.to_string();
+    }
+    match name.split_once('.') {
+        Some((first, rest)) => format!("{first}_m.{rest}"),
+        None => format!("{name}_m"),
+    }
+}
+
+/// Values of `module`'s parameters (or of their gradients) in the reference's names and layout.
+pub fn export<M: Module>(module: &M, gradients: Option<&GradientsParams>, momentum: bool) -> BTreeMap<String, Vec<f32>> {
+    struct Export<'a> {
+        path: Vec<String>,
+        gradients: Option<&'a GradientsParams>,
+        momentum: bool,
+        values: BTreeMap<String, Vec<f32>>,
+    }
+    impl ModuleVisitor for Export<'_> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let name = named(&reference_name(&self.path.join(".")), self.momentum);
+            let tensor = match self.gradients {
+                Some(gradients) => gradients.get::<D>(param.id),
+                None => Some(param.val().without_autodiff()),
+            };
+            let Some(tensor) = tensor else { return };
+            let shape = tensor.dims();
+            let values = if is_linear(&name, D) {
+                tensor.reshape([shape[0], shape[1]]).transpose().try_into_vec_as()
+            } else {
+                tensor.try_into_vec_as()
+            };
+            self.values.insert(name, values.unwrap());
+        }
+    }
+    let mut visitor = Export {
+        path: Vec::new(),
+        gradients,
+        momentum,
+        values: BTreeMap::new(),
+    };
+    module.visit(&mut visitor);
+    visitor.values
+}
+
+/// The fixtures' measure of difference: `max |x − expected| / max |expected|`.
+pub fn difference(actual: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(actual.len(), expected.len());
+    let largest = expected.iter().fold(0f32, |a, b| a.max(b.abs()));
+    let furthest = actual.iter().zip(expected).fold(0f32, |a, (x, y)| a.max((x - y).abs()));
+    furthest / largest.max(f32::MIN_POSITIVE)
+}
+
+pub fn assert_close<const D: usize>(what: &str, actual: Tensor<D>, fixture: &Fixture, name: &str, tolerance: f32) {
+    let actual: Vec<f32> = actual.without_autodiff().try_into_vec_as().unwrap();
+    let difference = difference(&actual, &fixture.floats(name));
+    assert!(difference <= tolerance, "{what}: {name} differs by {difference:e}, more than {tolerance:e}");
+}
+
+/// Compares a state after optimiser steps, by the rule of the fixtures' README: at most 0.05 % of
+/// the elements may be further off than 1e-3 of their tensor's largest, none by more than 6.5e-3.
+pub fn assert_state(what: &str, actual: &BTreeMap<String, Vec<f32>>, expected: &Fixture) {
+    let (mut compared, mut off) = (0usize, 0usize);
+    for (name, actual) in actual {
+        if name.ends_with(".self.key.bias") {
+            continue;
+        }
+        let expected = expected.floats(name);
+        let largest = expected.iter().fold(0f32, |a, b| a.max(b.abs()));
+        let third = expected.len() / 3;
+        for (index, (x, y)) in actual.iter().zip(&expected).enumerate() {
+            if name.ends_with("attn.qkv.bias") && (third..2 * third).contains(&index) {
+                continue;
+            }
+            compared += 1;
+            off += usize::from((x - y).abs() > 1e-3 * largest);
+            assert!((x - y).abs() <= 6.5e-3, "{what}: {name}[{index}] is {x}, not {y}");
+        }
+    }
+    assert!(off * 2000 <= compared, "{what}: {off} of {compared} elements are off");
+}

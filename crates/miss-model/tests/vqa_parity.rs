@@ -1,0 +1,120 @@
+//! The fine-tuning model against the reference: states, loss, gradients, three steps, answers.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::Device;
+use miss_model::{Answers, BeamSearch, Questions, VqaModel};
+use support::{Fixture, assert_close, assert_state, difference, export, folders, load};
+
+const SMOOTHING: f64 = 0.1;
+
+fn model(folder: &std::path::Path, device: &Device) -> VqaModel {
+    let config = support::config(folder);
+    let size = config["image_size"].as_u64().unwrap() as usize;
+    let model = VqaModel::new(&support::model_config(&config), size, device);
+    load(model, &Fixture::read(&folder.join("model.safetensors")), false)
+}
+
+#[test]
+fn states_loss_gradients_and_three_steps() {
+    for folder in folders("vqa") {
+        let what = folder.display().to_string();
+        let device = Device::flex().autodiff();
+        let special = support::special(&support::config(&folder));
+        let inputs = Fixture::read(&folder.join("train/inputs.safetensors"));
+        let expected = Fixture::read(&folder.join("train/expected.safetensors"));
+        let mut model = model(&folder, &device);
+
+        let rows = inputs.rows("question_ids", "question_mask");
+        let images: Vec<usize> = (0..rows.len()).collect();
+        let questions = Questions::new(&rows, &images, &special, &device);
+        let answers = Answers::new(&inputs.rows("answer_ids", "answer_mask"), &special, &device);
+
+        let image_states = model.image_states(inputs.tensor("images", &device), 0.0);
+        assert_close(&what, image_states.clone(), &expected, "image_embeds", 1e-4);
+        let states = model.question_states(image_states, &questions);
+        assert_close(&what, states.hidden.clone(), &expected, "multimodal_last_hidden", 1e-4);
+        let loss = model.loss(&states, &answers, SMOOTHING);
+        assert_close(&what, loss.clone(), &expected, "loss", 1e-4);
+
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let ours = export(&model, Some(&gradients), false);
+        for name in expected.names().filter_map(|name| name.strip_prefix("grad/")) {
+            let difference = difference(&ours[name], &expected.floats(&format!("grad/{name}")));
+            assert!(difference <= 1e-3, "{what}: gradient of {name} differs by {difference:e}");
+        }
+
+        let mut optimizer = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.05).init();
+        let loss_of = |model: &VqaModel| {
+            let states = model.question_states(
+                model.image_states(inputs.tensor("images", &device), 0.0),
+                &questions,
+            );
+            model.loss(&states, &answers, SMOOTHING)
+        };
+        let mut losses = Vec::new();
+        for _ in 0..3 {
+            let loss = loss_of(&model);
+            losses.push(loss.clone().into_scalar::<f32>());
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            model = optimizer.step(1e-3, model, gradients);
+        }
+        assert!(difference(&losses, &expected.floats("step_losses")) <= 1e-3, "{what}: {losses:?}");
+        assert_close(&what, loss_of(&model), &expected, "loss_after_3_steps", 1e-3);
+        let state = Fixture::read(&folder.join("train/state_after_3_steps.safetensors"));
+        assert_state(&what, &export(&model, None, false), &state);
+    }
+}
+
+#[test]
+fn every_beam_of_every_answer() {
+    for folder in folders("vqa") {
+        let device = Device::flex();
+        let config = support::config(&folder);
+        let special = support::special(&config);
+        let inputs = Fixture::read(&folder.join("generate/inputs.safetensors"));
+        let expected = Fixture::read(&folder.join("generate/expected.safetensors"));
+        let model = model(&folder, &device);
+        let rows = inputs.rows("question_ids", "question_mask");
+        let images: Vec<usize> = (0..rows.len()).collect();
+        let questions = Questions::new(&rows, &images, &special, &device);
+        let states = model.question_states(model.image_states(inputs.tensor("images", &device), 0.0), &questions);
+
+        for (variant, mask_question_padding) in [("masked", true), ("padding_attended", false)] {
+            for beams in [1, 3, 5] {
+                let search = BeamSearch {
+                    beams,
+                    max_length: config["gen_max_length"].as_u64().unwrap() as usize,
+                    mask_question_padding,
+                    special,
+                };
+                let answers = search.run(&model, &states);
+                let key = format!("{variant}/beams{beams}");
+                let what = format!("{} {key}", folder.display());
+                let (list, scores) = if beams == 1 {
+                    (format!("{key}/sequences"), format!("{key}/scores"))
+                } else {
+                    (format!("{key}/nbest_sequences"), format!("{key}/nbest_scores"))
+                };
+                let ours: Vec<i64> = answers
+                    .iter()
+                    .flatten()
+                    .flat_map(|answer| {
+                        let mut tokens = vec![i64::from(special.decoder)];
+                        tokens.extend(answer.tokens.iter().map(|token| i64::from(*token)));
+                        if answer.ended {
+                            tokens.push(i64::from(special.separator));
+                        }
+                        tokens.resize(search.max_length, i64::from(special.padding));
+                        tokens
+                    })
+                    .collect();
+                assert_eq!(ours, expected.integers(&list), "{what}");
+                let ours: Vec<f32> = answers.iter().flatten().map(|answer| answer.score).collect();
+                assert!(difference(&ours, &expected.floats(&scores)) <= 1e-4, "{what}: scores");
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Learns to answer the training questions, from the pretrained weights; validation chooses the epoch.
+
+use miss_data::{ImageSet, vqa_rad};
+use miss_engine::Ended;
+
+use crate::failure::Failure;
+use crate::plan::Stage;
+use crate::rows::{TrainingRows, image_names};
+use crate::run::{Run, interrupted};
+
+pub fn run(run: &Run, rows: &TrainingRows) -> Result<(), Failure> {
+    let config = &run.config;
+    let (train, validation) = (rows.train(), rows.validation());
+    let names = image_names(&[train.as_slice(), &validation].concat());
+    let folder = config.data.root.join(vqa_rad::IMAGES_DIR);
+    let images = ImageSet::load(&folder, &names, config.finetune.image_size as u32)
+        .map_err(Failure::data)?;
+    let ended = miss_engine::finetune(
+        &config.model,
+        &config.finetune,
+        Some(&run.folder(Stage::Pretrain).join("model.safetensors")),
+        &train,
+        &validation,
+        &images,
+        &run.device,
+        run.folder(Stage::Finetune),
+        &mut run.progress(Stage::Finetune),
+    )
+    .map_err(Failure::compute)?;
+    match ended {
+        Ended::Finished => Ok(()),
+        Ended::Stopped => Err(interrupted(Stage::Finetune)),
+    }
+}

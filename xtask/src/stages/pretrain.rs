@@ -1,0 +1,39 @@
+//! Learns from images and captions: contrast, matching, captioning.
+
+use miss_data::{ImageSet, vqa_rad};
+use miss_engine::{Ended, Pair};
+
+use crate::failure::Failure;
+use crate::plan::Stage;
+use crate::run::{Run, interrupted};
+
+pub fn run(run: &Run) -> Result<(), Failure> {
+    let config = &run.config;
+    let path = run.folder(Stage::Captions).join("captions.jsonl");
+    let sets = miss_transcap::read_captions(&path).map_err(Failure::data)?;
+    let pairs: Vec<Pair> = sets
+        .into_iter()
+        .map(|set| Pair {
+            image: set.image,
+            captions: set.captions,
+        })
+        .collect();
+    let names: Vec<String> = pairs.iter().map(|pair| pair.image.clone()).collect();
+    let folder = config.data.root.join(vqa_rad::IMAGES_DIR);
+    let images = ImageSet::load(&folder, &names, config.pretrain.image_size as u32)
+        .map_err(Failure::data)?;
+    let ended = miss_engine::pretrain(
+        &config.model,
+        &config.pretrain,
+        &pairs,
+        &images,
+        &run.device,
+        run.folder(Stage::Pretrain),
+        &mut run.progress(Stage::Pretrain),
+    )
+    .map_err(Failure::compute)?;
+    match ended {
+        Ended::Finished => Ok(()),
+        Ended::Stopped => Err(interrupted(Stage::Pretrain)),
+    }
+}
