@@ -41,16 +41,27 @@ pub struct Audit {
 /// Compares two sets of questions. `image_sha256` maps image names to the hash of their bytes; images without an entry are
 /// compared by name alone.
 #[must_use]
-pub fn audit(train: &[&Question], test: &[&Question], image_sha256: &BTreeMap<String, String>) -> Audit {
+pub fn audit(
+    train: &[&Question],
+    test: &[&Question],
+    image_sha256: &BTreeMap<String, String>,
+) -> Audit {
     let train_images = images(train);
     let test_images = images(test);
-    let train_bytes: BTreeSet<&str> = train_images.iter().filter_map(|name| hash_of(image_sha256, name)).collect();
+    let train_bytes: BTreeSet<&str> = train_images
+        .iter()
+        .filter_map(|name| hash_of(image_sha256, name))
+        .collect();
     let same_name = |name: &str| train_images.contains(name);
-    let same_bytes = |name: &str| hash_of(image_sha256, name).is_some_and(|hash| train_bytes.contains(hash));
+    let same_bytes =
+        |name: &str| hash_of(image_sha256, name).is_some_and(|hash| train_bytes.contains(hash));
 
     let train_links = linked_ids(train);
     let train_triples: BTreeSet<_> = train.iter().map(|row| triple(row)).collect();
-    let train_texts: BTreeSet<_> = train.iter().map(|row| row.question.to_lowercase()).collect();
+    let train_texts: BTreeSet<_> = train
+        .iter()
+        .map(|row| row.question.to_lowercase())
+        .collect();
     let train_answers: BTreeSet<_> = train.iter().map(|row| row.answer.to_lowercase()).collect();
     let unseen = |row: &&&Question| !train_answers.contains(&row.answer.to_lowercase());
     let open = |row: &&&Question| row.answer_type == AnswerType::Open;
@@ -61,11 +72,23 @@ pub fn audit(train: &[&Question], test: &[&Question], image_sha256: &BTreeMap<St
         train_images: train_images.len(),
         test_images: test_images.len(),
         shared_images: test_images.iter().filter(|name| same_name(name)).count(),
-        shared_image_bytes: test_images.iter().filter(|name| !same_name(name) && same_bytes(name)).count(),
-        test_questions_on_train_images: test.iter().filter(|row| same_name(&row.image) || same_bytes(&row.image)).count(),
+        shared_image_bytes: test_images
+            .iter()
+            .filter(|name| !same_name(name) && same_bytes(name))
+            .count(),
+        test_questions_on_train_images: test
+            .iter()
+            .filter(|row| same_name(&row.image) || same_bytes(&row.image))
+            .count(),
         shared_linked_ids: linked_ids(test).intersection(&train_links).count(),
-        duplicate_triples: test.iter().filter(|row| train_triples.contains(&triple(row))).count(),
-        repeated_question_text: test.iter().filter(|row| train_texts.contains(&row.question.to_lowercase())).count(),
+        duplicate_triples: test
+            .iter()
+            .filter(|row| train_triples.contains(&triple(row)))
+            .count(),
+        repeated_question_text: test
+            .iter()
+            .filter(|row| train_texts.contains(&row.question.to_lowercase()))
+            .count(),
         test_answers_unseen: test.iter().filter(unseen).count(),
         test_open: test.iter().filter(open).count(),
         test_open_answers_unseen: test.iter().filter(open).filter(unseen).count(),
@@ -77,7 +100,9 @@ impl Audit {
     /// Repeated texts and answers do not count: two images may well be asked the same.
     #[must_use]
     pub fn leaks(&self) -> bool {
-        self.test_questions_on_train_images > 0 || self.shared_linked_ids > 0 || self.duplicate_triples > 0
+        self.test_questions_on_train_images > 0
+            || self.shared_linked_ids > 0
+            || self.duplicate_triples > 0
     }
 }
 
@@ -89,14 +114,42 @@ impl fmt::Display for Audit {
             ("training images", self.train_images, None),
             ("test questions", self.test_questions, None),
             ("test images", self.test_images, None),
-            ("test images also in training", self.shared_images, Some(self.test_images)),
-            ("  the same bytes under another name", self.shared_image_bytes, Some(self.test_images)),
-            ("test questions on a training image", self.test_questions_on_train_images, Some(self.test_questions)),
+            (
+                "test images also in training",
+                self.shared_images,
+                Some(self.test_images),
+            ),
+            (
+                "  the same bytes under another name",
+                self.shared_image_bytes,
+                Some(self.test_images),
+            ),
+            (
+                "test questions on a training image",
+                self.test_questions_on_train_images,
+                Some(self.test_questions),
+            ),
             ("rephrasings on both sides", self.shared_linked_ids, None),
-            ("image, question and answer in training", self.duplicate_triples, Some(self.test_questions)),
-            ("question text in training", self.repeated_question_text, Some(self.test_questions)),
-            ("answer never seen in training", self.test_answers_unseen, Some(self.test_questions)),
-            ("  of the open questions", self.test_open_answers_unseen, Some(self.test_open)),
+            (
+                "image, question and answer in training",
+                self.duplicate_triples,
+                Some(self.test_questions),
+            ),
+            (
+                "question text in training",
+                self.repeated_question_text,
+                Some(self.test_questions),
+            ),
+            (
+                "answer never seen in training",
+                self.test_answers_unseen,
+                Some(self.test_questions),
+            ),
+            (
+                "  of the open questions",
+                self.test_open_answers_unseen,
+                Some(self.test_open),
+            ),
         ];
         for (name, count, whole) in rows {
             write!(formatter, "{name:<40}{count:>8}")?;
@@ -105,7 +158,11 @@ impl fmt::Display for Audit {
             }
             writeln!(formatter)?;
         }
-        let verdict = if self.leaks() { "LEAKS: the test set is not independent of the training set" } else { "no leak found" };
+        let verdict = if self.leaks() {
+            "LEAKS: the test set is not independent of the training set"
+        } else {
+            "no leak found"
+        };
         write!(formatter, "{verdict}")
     }
 }
@@ -115,11 +172,17 @@ fn images<'a>(rows: &[&'a Question]) -> BTreeSet<&'a str> {
 }
 
 fn linked_ids<'a>(rows: &[&'a Question]) -> BTreeSet<&'a str> {
-    rows.iter().filter_map(|row| row.linked_id.as_deref()).collect()
+    rows.iter()
+        .filter_map(|row| row.linked_id.as_deref())
+        .collect()
 }
 
 fn triple(row: &Question) -> (&str, String, String) {
-    (&row.image, row.question.to_lowercase(), row.answer.to_lowercase())
+    (
+        &row.image,
+        row.question.to_lowercase(),
+        row.answer.to_lowercase(),
+    )
 }
 
 fn hash_of<'a>(image_sha256: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {

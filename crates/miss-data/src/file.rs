@@ -52,11 +52,13 @@ pub fn sha256_file(path: &Path) -> io::Result<String> {
 
 fn hex(digest: &[u8]) -> String {
     use std::fmt::Write as _;
-    digest.iter().fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    digest
+        .iter()
+        .fold(String::with_capacity(digest.len() * 2), |mut text, byte| {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// A name no other thread or process uses: hidden, in the same folder so that the rename cannot cross file systems.
@@ -75,7 +77,11 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -138,7 +144,9 @@ mod tests {
         std::thread::scope(|scope| {
             for writer in 0..8_u8 {
                 let path = &path;
-                scope.spawn(move || (0..20).for_each(|_| write_atomic(path, &[writer; 4096]).expect("written")));
+                scope.spawn(move || {
+                    (0..20).for_each(|_| write_atomic(path, &[writer; 4096]).expect("written"))
+                });
             }
         });
         let bytes = fs::read(&path)?;

@@ -79,7 +79,9 @@ pub enum ImageError {
         source: ::image::ImageError,
     },
     /// The size asked for is impossible.
-    #[error("{images} images of {size} x {size} pixels: the size must be at least 1 and the whole fit into memory")]
+    #[error(
+        "{images} images of {size} x {size} pixels: the size must be at least 1 and the whole fit into memory"
+    )]
     Size {
         /// Pixels a side.
         size: u32,

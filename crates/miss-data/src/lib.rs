@@ -11,7 +11,7 @@ pub mod split;
 pub mod text;
 pub mod vqa_rad;
 
-pub use audit::{Audit, audit};
+pub use audit::Audit;
 pub use file::write_atomic;
 pub use image::{ImageError, ImageSet, decode_rgb};
 pub use manifest::Manifest;

@@ -152,9 +152,14 @@ impl Manifest {
     ///
     /// [`ManifestError`], naming the manifest and the line or file.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        let text = fs::read_to_string(path).map_err(|source| ManifestError::Io { path: path.into(), source })?;
-        let manifest: Self =
-            toml::from_str(&text).map_err(|source| ManifestError::Toml { path: path.into(), source: source.into() })?;
+        let text = fs::read_to_string(path).map_err(|source| ManifestError::Io {
+            path: path.into(),
+            source,
+        })?;
+        let manifest: Self = toml::from_str(&text).map_err(|source| ManifestError::Toml {
+            path: path.into(),
+            source: source.into(),
+        })?;
         let mut seen = BTreeSet::new();
         for entry in &manifest.files {
             let what = if !stays_below(&entry.path) {
@@ -166,9 +171,18 @@ impl Manifest {
             } else {
                 continue;
             };
-            return Err(ManifestError::File { path: path.into(), file: entry.path.clone(), what });
+            return Err(ManifestError::File {
+                path: path.into(),
+                file: entry.path.clone(),
+                what,
+            });
         }
         Ok(manifest)
+    }
+
+    /// The manifest as [`read`](Self::read) takes it.
+    pub(crate) fn to_toml(&self) -> String {
+        toml::to_string(self).expect("text, flags, and counts below 2^63")
     }
 
     /// Compares size and hash of every file below `root`, in parallel. Needs no network; files that the manifest does not
@@ -181,11 +195,19 @@ impl Manifest {
         let problems: Vec<Problem> = self
             .files
             .par_iter()
-            .filter_map(|entry| entry.problem(root).map(|what| Problem { path: entry.path.clone(), what }))
+            .filter_map(|entry| {
+                entry.problem(root).map(|what| Problem {
+                    path: entry.path.clone(),
+                    what,
+                })
+            })
             .collect();
         if problems.is_empty() {
             let bytes = self.files.iter().map(|entry| entry.bytes).sum();
-            return Ok(Verified { files: self.files.len(), bytes });
+            return Ok(Verified {
+                files: self.files.len(),
+                bytes,
+            });
         }
         Err(VerifyError {
             name: self.name.clone(),
@@ -199,24 +221,37 @@ impl Manifest {
     /// Hexadecimal sha256 over the files' paths and hashes: names the content, whatever is said about it.
     #[must_use]
     pub fn hash(&self) -> String {
-        let content: BTreeMap<&str, &str> =
-            self.files.iter().map(|entry| (entry.path.as_str(), entry.sha256.as_str())).collect();
+        let content: BTreeMap<&str, &str> = self
+            .files
+            .iter()
+            .map(|entry| (entry.path.as_str(), entry.sha256.as_str()))
+            .collect();
         sha256_hex(serde_json::json!(content).to_string().as_bytes())
     }
 
     /// The sha256 of the files directly below `folder`, by file name: what [`audit`](crate::audit::audit) asks for.
     #[must_use]
     pub fn sha256_below(&self, folder: &str) -> BTreeMap<String, String> {
-        let name = |path: &str| path.strip_prefix(folder)?.strip_prefix('/').map(str::to_owned);
-        self.files.iter().filter_map(|entry| Some((name(&entry.path)?, entry.sha256.clone()))).collect()
+        let name = |path: &str| {
+            path.strip_prefix(folder)?
+                .strip_prefix('/')
+                .map(str::to_owned)
+        };
+        self.files
+            .iter()
+            .filter_map(|entry| Some((name(&entry.path)?, entry.sha256.clone())))
+            .collect()
     }
 }
 
 impl FileEntry {
-    /// Measures the file `path`, parts separated by `/`, below `root`.
-    pub(crate) fn measure(root: &Path, path: String) -> io::Result<Self> {
-        let file = root.join(&path);
-        Ok(Self { bytes: fs::metadata(&file)?.len(), sha256: sha256_file(&file)?, path })
+    /// The entry of a file with this content.
+    pub(crate) fn of(path: &str, content: &[u8]) -> Self {
+        Self {
+            path: path.into(),
+            bytes: content.len() as u64,
+            sha256: sha256_hex(content),
+        }
     }
 
     fn problem(&self, root: &Path) -> Option<String> {
@@ -225,13 +260,19 @@ impl FileEntry {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Some("missing".into()),
             Err(error) => return Some(format!("cannot be read: {error}")),
             Ok(data) if data.len() != self.bytes => {
-                return Some(format!("has {} bytes instead of {}", data.len(), self.bytes));
+                return Some(format!(
+                    "has {} bytes instead of {}",
+                    data.len(),
+                    self.bytes
+                ));
             }
             Ok(_) => {}
         }
         match sha256_file(&path) {
             Err(error) => Some(format!("cannot be read: {error}")),
-            Ok(found) if found != self.sha256 => Some(format!("has other content (sha256 {found})")),
+            Ok(found) if found != self.sha256 => {
+                Some(format!("has other content (sha256 {found})"))
+            }
             Ok(_) => None,
         }
     }
@@ -241,7 +282,9 @@ struct Lines<'a>(&'a [Problem]);
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|problem| write!(formatter, "\n  {}: {}", problem.path, problem.what))
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(formatter, "\n  {}: {}", problem.path, problem.what))
     }
 }
 
@@ -251,5 +294,8 @@ fn stays_below(path: &str) -> bool {
 }
 
 fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -26,7 +26,12 @@ impl Order {
     pub fn new(len: usize, seed: u64) -> Self {
         let needed = usize::BITS - len.saturating_sub(1).leading_zeros();
         let bits = needed.max(MIN_BITS);
-        Self { len, seed, left_bits: bits / 2, right_bits: bits - bits / 2 }
+        Self {
+            len,
+            seed,
+            left_bits: bits / 2,
+            right_bits: bits - bits / 2,
+        }
     }
 
     /// The record, in `0..len`, at `position` of `epoch`. Each epoch visits each record once.
@@ -36,7 +41,11 @@ impl Order {
     /// If `position` is not below the number of records, as indexing a slice does.
     #[must_use]
     pub fn index(&self, epoch: u64, position: usize) -> usize {
-        assert!(position < self.len, "position {position} of an epoch of {} records", self.len);
+        assert!(
+            position < self.len,
+            "position {position} of an epoch of {} records",
+            self.len
+        );
         let key = mix(&[self.seed, epoch]);
         let mut value = position as u64;
         loop {
@@ -72,7 +81,9 @@ impl Order {
 /// splitmix64 (Steele, Lea and Flood, OOPSLA 2014). The order of the parts matters.
 #[must_use]
 pub fn mix(parts: &[u64]) -> u64 {
-    parts.iter().fold(0, |hash, part| finalise((hash ^ part).wrapping_add(GOLDEN)))
+    parts
+        .iter()
+        .fold(0, |hash, part| finalise((hash ^ part).wrapping_add(GOLDEN)))
 }
 
 /// The output function of splitmix64 (Stafford's variant 13 of the MurmurHash3 finaliser).

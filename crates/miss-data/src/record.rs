@@ -60,7 +60,9 @@ impl Dataset<Question> for Questions {
 
 /// An id that names no question.
 #[derive(Debug, Error)]
-#[error("no question has the id `{id}`: the list of ids was made from other data; make the split again")]
+#[error(
+    "no question has the id `{id}`: the list of ids was made from other data; make the split again"
+)]
 pub struct UnknownId {
     /// The id that was asked for.
     pub id: String,
@@ -71,10 +73,19 @@ pub struct UnknownId {
 /// # Errors
 ///
 /// The first id that no question has.
-pub fn select<'a>(questions: &'a [Question], ids: &[String]) -> Result<Vec<&'a Question>, UnknownId> {
-    let by_id: HashMap<&str, &Question> = questions.iter().map(|row| (row.id.as_str(), row)).collect();
+pub fn select<'a>(
+    questions: &'a [Question],
+    ids: &[String],
+) -> Result<Vec<&'a Question>, UnknownId> {
+    let by_id: HashMap<&str, &Question> =
+        questions.iter().map(|row| (row.id.as_str(), row)).collect();
     ids.iter()
-        .map(|id| by_id.get(id.as_str()).copied().ok_or_else(|| UnknownId { id: id.clone() }))
+        .map(|id| {
+            by_id
+                .get(id.as_str())
+                .copied()
+                .ok_or_else(|| UnknownId { id: id.clone() })
+        })
         .collect()
 }
 
@@ -109,14 +120,20 @@ pub(crate) mod tests {
     fn selection_follows_the_ids_and_names_a_stranger() {
         let rows = ["a", "b", "c"].map(|id| question(id, "x.jpg", None));
         let chosen = select(&rows, &["c".into(), "a".into()]).expect("both exist");
-        assert_eq!(chosen.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["c", "a"]);
+        assert_eq!(
+            chosen.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
+            ["c", "a"]
+        );
         let error = select(&rows, &["z".into()]).expect_err("no z");
         assert!(error.to_string().contains("`z`"));
     }
 
     #[test]
     fn burn_sees_a_dataset() {
-        let rows = Questions(vec![question("a", "x.jpg", None), question("b", "y.jpg", None)]);
+        let rows = Questions(vec![
+            question("a", "x.jpg", None),
+            question("b", "y.jpg", None),
+        ]);
         assert_eq!(Dataset::len(&rows), 2);
         assert_eq!(rows.get(1).expect("in range").id, "b");
         assert_eq!(rows.iter().count(), 2);

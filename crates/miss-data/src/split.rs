@@ -66,7 +66,11 @@ impl Split {
     #[must_use]
     pub fn hash(&self) -> String {
         // A JSON list of lists is unambiguous whatever stands in an id.
-        sha256_hex(serde_json::json!([self.train, self.validation, self.test]).to_string().as_bytes())
+        sha256_hex(
+            serde_json::json!([self.train, self.validation, self.test])
+                .to_string()
+                .as_bytes(),
+        )
     }
 }
 
@@ -75,7 +79,13 @@ impl Split {
 #[must_use]
 pub fn official(questions: &[Question]) -> Split {
     let side = |test| ids(questions.iter().filter(|row| row.official_test == test));
-    Split { name: "official".into(), seed: 0, train: side(false), validation: Vec::new(), test: side(true) }
+    Split {
+        name: "official".into(),
+        seed: 0,
+        train: side(false),
+        validation: Vec::new(),
+        test: side(true),
+    }
 }
 
 /// A split of all rows, official training and test rows pooled, in which no image and no rephrased question stands
@@ -96,13 +106,20 @@ pub fn image_disjoint(
     test_fraction: f64,
 ) -> Result<Split, SplitError> {
     // Comparisons with NaN are false, so that NaN is refused too.
-    let possible = validation_fraction >= 0.0 && test_fraction >= 0.0 && validation_fraction + test_fraction < 1.0;
+    let possible = validation_fraction >= 0.0
+        && test_fraction >= 0.0
+        && validation_fraction + test_fraction < 1.0;
     if !possible {
-        return Err(SplitError::Fractions { validation: validation_fraction, test: test_fraction });
+        return Err(SplitError::Fractions {
+            validation: validation_fraction,
+            test: test_fraction,
+        });
     }
     let mut seen = HashSet::new();
     if let Some(twin) = questions.iter().find(|row| !seen.insert(row.id.as_str())) {
-        return Err(SplitError::DuplicateId { id: twin.id.clone() });
+        return Err(SplitError::DuplicateId {
+            id: twin.id.clone(),
+        });
     }
 
     let mut groups = groups(questions);
@@ -123,9 +140,20 @@ pub fn image_disjoint(
         side.extend_from_slice(group);
     }
 
-    let asked = [("train", &train, 1.0), ("validation", &validation, validation_fraction), ("test", &test, test_fraction)];
-    if let Some((side, ..)) = asked.into_iter().find(|(_, rows, fraction)| rows.is_empty() && *fraction > 0.0) {
-        return Err(SplitError::EmptySide { side, questions: questions.len(), groups: groups.len() });
+    let asked = [
+        ("train", &train, 1.0),
+        ("validation", &validation, validation_fraction),
+        ("test", &test, test_fraction),
+    ];
+    if let Some((side, ..)) = asked
+        .into_iter()
+        .find(|(_, rows, fraction)| rows.is_empty() && *fraction > 0.0)
+    {
+        return Err(SplitError::EmptySide {
+            side,
+            questions: questions.len(),
+            groups: groups.len(),
+        });
     }
     let in_file_order = |mut rows: Vec<usize>| {
         rows.sort_unstable();
@@ -149,7 +177,10 @@ fn groups(questions: &[Question]) -> Vec<Vec<usize>> {
     let mut parent: Vec<usize> = (0..questions.len()).collect();
     let mut first_with: HashMap<(bool, &str), usize> = HashMap::new();
     for (row, question) in questions.iter().enumerate() {
-        let keys = [Some((false, question.image.as_str())), question.linked_id.as_deref().map(|id| (true, id))];
+        let keys = [
+            Some((false, question.image.as_str())),
+            question.linked_id.as_deref().map(|id| (true, id)),
+        ];
         for key in keys.into_iter().flatten() {
             let other = *first_with.entry(key).or_insert(row);
             let (a, b) = (root(&mut parent, row), root(&mut parent, other));

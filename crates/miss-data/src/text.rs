@@ -26,12 +26,20 @@ pub const VOCABULARY: usize = 30524;
 
 /// One token a line, its id the line number from 0.
 const VOCABULARY_FILE: &[u8] = include_bytes!("../assets/bert-base-uncased-vocab.txt");
-const SPECIAL: [(&str, u32); 7] =
-    [("[PAD]", PAD), ("[UNK]", UNK), ("[CLS]", CLS), ("[SEP]", SEP), ("[MASK]", MASK), ("[DEC]", DEC), ("[ENC]", ENC)];
+const SPECIAL: [(&str, u32); 7] = [
+    ("[PAD]", PAD),
+    ("[UNK]", UNK),
+    ("[CLS]", CLS),
+    ("[SEP]", SEP),
+    ("[MASK]", MASK),
+    ("[DEC]", DEC),
+    ("[ENC]", ENC),
+];
 /// `[CLS]` and `[SEP]`.
 const MIN_LENGTH: usize = 2;
 
-type Bert = TokenizerImpl<WordPiece, BertNormalizer, BertPreTokenizer, BertProcessing, DecoderWrapper>;
+type Bert =
+    TokenizerImpl<WordPiece, BertNormalizer, BertPreTokenizer, BertProcessing, DecoderWrapper>;
 
 /// WordPiece over the uncased BERT vocabulary.
 pub struct Tokenizer {
@@ -48,7 +56,9 @@ pub enum TokenizerError {
         what: String,
     },
     /// A length that does not hold the first and the last token.
-    #[error("a text of at most {max_length} tokens: at least {MIN_LENGTH} are needed, for [CLS] and [SEP]")]
+    #[error(
+        "a text of at most {max_length} tokens: at least {MIN_LENGTH} are needed, for [CLS] and [SEP]"
+    )]
     MaxLength {
         /// The length asked for.
         max_length: usize,
@@ -80,14 +90,21 @@ impl Tokenizer {
     /// # Errors
     ///
     /// [`TokenizerError::MaxLength`] if `max_length` is below 2.
-    pub fn encode(&self, text: &str, max_length: Option<usize>) -> Result<Vec<u32>, TokenizerError> {
+    pub fn encode(
+        &self,
+        text: &str,
+        max_length: Option<usize>,
+    ) -> Result<Vec<u32>, TokenizerError> {
         if let Some(max_length) = max_length.filter(|&length| length < MIN_LENGTH) {
             return Err(TokenizerError::MaxLength { max_length });
         }
-        let encoded = self
-            .bert
-            .encode_fast(text, false)
-            .map_err(|source| TokenizerError::Encode { text: text.into(), source })?;
+        let encoded =
+            self.bert
+                .encode_fast(text, false)
+                .map_err(|source| TokenizerError::Encode {
+                    text: text.into(),
+                    source,
+                })?;
         let pieces = encoded.get_ids();
         let kept = max_length.map_or(pieces.len(), |length| pieces.len().min(length - MIN_LENGTH));
         let mut ids = Vec::with_capacity(kept + MIN_LENGTH);
@@ -129,13 +146,17 @@ impl Tokenizer {
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The vocabulary would fill thousands of lines.
-        formatter.debug_struct("Tokenizer").field("vocabulary", &VOCABULARY).finish()
+        formatter
+            .debug_struct("Tokenizer")
+            .field("vocabulary", &VOCABULARY)
+            .finish()
     }
 }
 
 fn build() -> Result<Bert, TokenizerError> {
     let damaged = |what: String| TokenizerError::Vocabulary { what };
-    let vocabulary = WordPiece::read_bytes(VOCABULARY_FILE).map_err(|source| damaged(source.to_string()))?;
+    let vocabulary =
+        WordPiece::read_bytes(VOCABULARY_FILE).map_err(|source| damaged(source.to_string()))?;
     let model = WordPiece::builder()
         .vocab(vocabulary)
         .unk_token("[UNK]".into())
@@ -144,7 +165,10 @@ fn build() -> Result<Bert, TokenizerError> {
         .build()
         .map_err(|source| damaged(source.to_string()))?;
     if model.get_vocab_size() != DEC as usize {
-        return Err(damaged(format!("{} tokens instead of {DEC}", model.get_vocab_size())));
+        return Err(damaged(format!(
+            "{} tokens instead of {DEC}",
+            model.get_vocab_size()
+        )));
     }
     let mut bert: Bert = TokenizerBuilder::new()
         .with_model(model)

@@ -21,8 +21,9 @@ pub const IMAGES_DIR: &str = "images";
 /// The release has 1.4 MB; a file beyond this is not it.
 const MAX_BYTES: u64 = 64 << 20;
 /// The question types of the paper's table 2.
-const QUESTION_TYPES: [&str; 11] =
-    ["ABN", "ATTRIB", "COLOR", "COUNT", "MODALITY", "ORGAN", "OTHER", "PLANE", "POS", "PRES", "SIZE"];
+const QUESTION_TYPES: [&str; 11] = [
+    "ABN", "ATTRIB", "COLOR", "COUNT", "MODALITY", "ORGAN", "OTHER", "PLANE", "POS", "PRES", "SIZE",
+];
 const MISSPELT_TYPES: [(&str, &str); 2] = [("ATRIB", "ATTRIB"), ("PRSE", "PRES")];
 
 /// What [`read`] found.
@@ -91,22 +92,39 @@ pub fn read(root: &Path) -> Result<Read, ReadError> {
     let path = root.join(QUESTIONS_FILE);
     let bytes = read_capped(&path)?;
     let rows: Vec<Map<String, Value>> =
-        serde_json::from_slice(&bytes).map_err(|source| ReadError::Json { path: path.clone(), source })?;
+        serde_json::from_slice(&bytes).map_err(|source| ReadError::Json {
+            path: path.clone(),
+            source,
+        })?;
     let mut questions = Vec::with_capacity(rows.len());
     let mut notes = Vec::new();
     for (row, fields) in rows.iter().enumerate() {
-        let mut reader = Row { fields, row, notes: &mut notes };
-        let question = reader.question().map_err(|what| ReadError::Row { path: path.clone(), row, what })?;
+        let mut reader = Row {
+            fields,
+            row,
+            notes: &mut notes,
+        };
+        let question = reader.question().map_err(|what| ReadError::Row {
+            path: path.clone(),
+            row,
+            what,
+        })?;
         questions.push(question);
     }
     Ok(Read { questions, notes })
 }
 
 fn read_capped(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let at = |source| ReadError::Io { path: path.into(), source };
+    let at = |source| ReadError::Io {
+        path: path.into(),
+        source,
+    };
     let bytes = fs::metadata(path).map_err(at)?.len();
     if bytes > MAX_BYTES {
-        return Err(ReadError::TooLarge { path: path.into(), bytes });
+        return Err(ReadError::TooLarge {
+            path: path.into(),
+            bytes,
+        });
     }
     fs::read(path).map_err(at)
 }
@@ -133,7 +151,10 @@ impl Row<'_> {
     }
 
     fn note(&mut self, what: String) {
-        self.notes.push(Note { row: self.row, what });
+        self.notes.push(Note {
+            row: self.row,
+            what,
+        });
     }
 
     /// A field's text, white space collapsed; a number is taken as its digits. Empty text is an error.
@@ -169,14 +190,20 @@ impl Row<'_> {
     fn image(&mut self) -> Result<String, String> {
         let name = self.text("image_name")?;
         let plain = name != "." && name != ".." && !name.contains(['/', '\\', ':', '\0']);
-        if plain { Ok(name) } else { Err(format!("`image_name` {name:?} is not a plain file name")) }
+        if plain {
+            Ok(name)
+        } else {
+            Err(format!("`image_name` {name:?} is not a plain file name"))
+        }
     }
 
     fn answer_type(&mut self) -> Result<AnswerType, String> {
         match self.text("answer_type")?.as_str() {
             "CLOSED" => Ok(AnswerType::Closed),
             "OPEN" => Ok(AnswerType::Open),
-            other => Err(format!("`answer_type` is {other:?}, neither CLOSED nor OPEN")),
+            other => Err(format!(
+                "`answer_type` is {other:?}, neither CLOSED nor OPEN"
+            )),
         }
     }
 
@@ -188,7 +215,10 @@ impl Row<'_> {
             let corrected = MISSPELT_TYPES.iter().find(|(wrong, _)| *wrong == upper);
             let name = corrected.map_or(upper, |(_, right)| (*right).to_owned());
             if !QUESTION_TYPES.contains(&name.as_str()) {
-                return Err(format!("`question_type` {written:?} is none of {}", QUESTION_TYPES.join(", ")));
+                return Err(format!(
+                    "`question_type` {written:?} is none of {}",
+                    QUESTION_TYPES.join(", ")
+                ));
             }
             if name != written {
                 self.note(format!("`question_type` {written:?} taken as {name}"));
@@ -202,7 +232,9 @@ impl Row<'_> {
         match self.text("phrase_type")?.as_str() {
             "freeform" | "para" => Ok(false),
             "test_freeform" | "test_para" => Ok(true),
-            other => Err(format!("`phrase_type` is {other:?}: not a phrase type of the official release")),
+            other => Err(format!(
+                "`phrase_type` is {other:?}: not a phrase type of the official release"
+            )),
         }
     }
 }

@@ -28,8 +28,13 @@ const MAX_DECODER_BYTES: u64 = 8 * MAX_PIXELS + (64 << 20);
 pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
     let bytes = read_capped(path)?;
     let reader = ImageReader::new(Cursor::new(bytes.as_slice()));
-    let mut reader = reader.with_guessed_format().map_err(|source| io_error(path, source))?;
-    let failed = |source| ImageError::Decode { path: path.into(), source };
+    let mut reader = reader
+        .with_guessed_format()
+        .map_err(|source| io_error(path, source))?;
+    let failed = |source| ImageError::Decode {
+        path: path.into(),
+        source,
+    };
 
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
@@ -38,7 +43,11 @@ pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
     let decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(ImageError::TooManyPixels { path: path.into(), width, height });
+        return Err(ImageError::TooManyPixels {
+            path: path.into(),
+            width,
+            height,
+        });
     }
     // The decoder fills what is missing with grey; the file must say that it is whole.
     if is_jpeg && !jpeg::is_complete(&bytes) {
@@ -52,13 +61,18 @@ fn read_capped(path: &Path) -> Result<Vec<u8>, ImageError> {
     let file = File::open(path).map_err(|source| io_error(path, source))?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file that is too large, even one whose size cannot be asked for.
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|source| io_error(path, source))?;
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| io_error(path, source))?;
     if bytes.is_empty() {
         return Err(ImageError::Empty { path: path.into() });
     }
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let bytes = fs::metadata(path).map_or(bytes.len() as u64, |data| data.len());
-        return Err(ImageError::TooManyBytes { path: path.into(), bytes });
+        return Err(ImageError::TooManyBytes {
+            path: path.into(),
+            bytes,
+        });
     }
     Ok(bytes)
 }
@@ -66,6 +80,9 @@ fn read_capped(path: &Path) -> Result<Vec<u8>, ImageError> {
 fn io_error(path: &Path, source: io::Error) -> ImageError {
     match source.kind() {
         io::ErrorKind::NotFound => ImageError::Missing { path: path.into() },
-        _ => ImageError::Io { path: path.into(), source },
+        _ => ImageError::Io {
+            path: path.into(),
+            source,
+        },
     }
 }

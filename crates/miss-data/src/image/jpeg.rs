@@ -11,7 +11,10 @@ pub(super) fn is_complete(bytes: &[u8]) -> bool {
     let mut at = 0;
     loop {
         // Entropy-coded data, if any, up to the next marker; inside it a byte 0xFF is followed by 0x00.
-        let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF)) else {
+        let Some(offset) = bytes
+            .get(at..)
+            .and_then(|rest| rest.iter().position(|&byte| byte == 0xFF))
+        else {
             return false;
         };
         at += offset + 1;
@@ -22,7 +25,9 @@ pub(super) fn is_complete(bytes: &[u8]) -> bool {
             Some(0x00 | &TEMPORARY | RESTART_FIRST..=START_OF_IMAGE) => at += 1,
             Some(0xFF) => {}
             Some(_) => {
-                let Some(length) = bytes.get(at + 1..at + 3) else { return false };
+                let Some(length) = bytes.get(at + 1..at + 3) else {
+                    return false;
+                };
                 at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]]));
             }
         }
@@ -36,7 +41,9 @@ mod tests {
     #[test]
     fn every_cut_of_a_real_encoder_s_file_is_seen() {
         let mut bytes = Vec::new();
-        let pixels: Vec<u8> = (0..40 * 30 * 3_usize).map(|index| (index * 7919 % 251) as u8).collect();
+        let pixels: Vec<u8> = (0..40 * 30 * 3_usize)
+            .map(|index| (index * 7919 % 251) as u8)
+            .collect();
         image::codecs::jpeg::JpegEncoder::new(&mut bytes)
             .encode(&pixels, 40, 30, image::ExtendedColorType::Rgb8)
             .expect("encoded");
@@ -49,9 +56,14 @@ mod tests {
     #[test]
     fn an_end_inside_a_segment_does_not_count() {
         // A start, an application segment that holds an end marker, and nothing after it.
-        assert!(!is_complete(&[0xFF, 0xD8, 0xFF, 0xE1, 0x00, 0x04, 0xFF, 0xD9]));
+        assert!(!is_complete(&[
+            0xFF, 0xD8, 0xFF, 0xE1, 0x00, 0x04, 0xFF, 0xD9
+        ]));
         // Fill bytes before the marker, stuffing and a restart marker inside the scan, then the end.
-        let scan = [0xFF, 0xD8, 0xFF, 0xFF, 0xDA, 0x00, 0x02, 0x12, 0xFF, 0x00, 0xFF, 0xD3, 0x34, 0xFF, 0xD9];
+        let scan = [
+            0xFF, 0xD8, 0xFF, 0xFF, 0xDA, 0x00, 0x02, 0x12, 0xFF, 0x00, 0xFF, 0xD3, 0x34, 0xFF,
+            0xD9,
+        ];
         assert!(is_complete(&scan));
     }
 }

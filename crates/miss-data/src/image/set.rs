@@ -1,23 +1,24 @@
 //! All images of a run, decoded once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::{ImageError, decode_rgb, stretch};
 
-/// Images of one size, decoded and stretched once and kept in memory as bytes: `size * size * 3` each.
+/// Images of one size, decoded and stretched once and kept in memory: `size * size * 3` bytes each.
 #[derive(Debug, Clone)]
 pub struct ImageSet {
     size: u32,
-    positions: BTreeMap<String, usize>,
+    /// Sorted; the pixels lie in the same order.
+    names: Vec<String>,
     pixels: Vec<u8>,
 }
 
 impl ImageSet {
-    /// Decodes the images `names` below the folder `dir`, in parallel, and stretches them to `size` x `size` pixels.
-    /// A name may be given more than once.
+    /// Decodes the images `names` below the folder `dir`, in parallel, and stretches them to
+    /// `size` x `size` pixels. A name may be given more than once.
     ///
     /// # Errors
     ///
@@ -28,26 +29,34 @@ impl ImageSet {
         Names::Item: Into<String>,
     {
         let names: BTreeSet<String> = names.into_iter().map(Into::into).collect();
-        let impossible = || ImageError::Size { size, images: names.len() };
-        let bytes = bytes_of_one(size).filter(|&bytes| bytes > 0).ok_or_else(impossible)?;
-        let whole = bytes.checked_mul(names.len()).ok_or_else(impossible)?;
+        let names: Vec<String> = names.into_iter().collect();
+        let impossible = || ImageError::Size {
+            size,
+            images: names.len(),
+        };
+        let one = bytes_of_one(size)
+            .filter(|&bytes| bytes > 0)
+            .ok_or_else(impossible)?;
+        let all = one.checked_mul(names.len()).ok_or_else(impossible)?;
 
         let mut pixels = Vec::new();
-        pixels.try_reserve_exact(whole).map_err(|_| impossible())?;
-        pixels.resize(whole, 0);
+        pixels.try_reserve_exact(all).map_err(|_| impossible())?;
+        pixels.resize(all, 0);
         let loaded: Vec<Result<(), ImageError>> = pixels
-            .par_chunks_exact_mut(bytes)
-            .zip(names.par_iter())
+            .par_chunks_exact_mut(one)
+            .zip(&names)
             .map(|(target, name)| {
-                let stretched = stretch(&decode_rgb(&dir.join(name))?, size, size).ok_or_else(impossible)?;
-                target.copy_from_slice(&stretched);
+                target.copy_from_slice(&stretch(&decode_rgb(&dir.join(name))?, size, size));
                 Ok(())
             })
             .collect();
         // In name order, so that the same error is told whichever thread was first.
         loaded.into_iter().collect::<Result<(), _>>()?;
-        let positions = names.into_iter().enumerate().map(|(position, name)| (name, position)).collect();
-        Ok(Self { size, positions, pixels })
+        Ok(Self {
+            size,
+            names,
+            pixels,
+        })
     }
 
     /// Pixels a side.
@@ -59,21 +68,25 @@ impl ImageSet {
     /// How many images.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.positions.len()
+        self.names.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.positions.is_empty()
+        self.names.is_empty()
     }
 
     /// The pixels of an image, rows from the top, three bytes a pixel: `[size, size, 3]`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let bytes = bytes_of_one(self.size)?;
-        let start = self.positions.get(name)? * bytes;
-        self.pixels.get(start..start + bytes)
+        let position = self
+            .names
+            .binary_search_by(|known| known.as_str().cmp(name))
+            .ok()?;
+        self.pixels
+            .chunks_exact(bytes_of_one(self.size)?)
+            .nth(position)
     }
 }
 
