@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod audit;
+mod draw;
 pub mod embed;
 pub mod file;
 pub mod image;
@@ -12,6 +13,7 @@ pub mod text;
 pub mod vqa_rad;
 
 pub use audit::Audit;
+pub use draw::draw;
 pub use file::write_atomic;
 pub use image::{ImageError, ImageSet, decode_rgb};
 pub use manifest::Manifest;

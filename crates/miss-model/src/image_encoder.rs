@@ -8,7 +8,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Distribution, Tensor};
 
 use crate::config::ImageEncoderConfig;
-use crate::init::{WEIGHTS, layer_norm, linear};
+use crate::init::{WEIGHTS, layer_norm, leaf, linear};
 use crate::patches::patches;
 use crate::position;
 
@@ -56,12 +56,10 @@ impl ImageEncoder {
     /// The same encoder with its position embeddings interpolated to `image_size` pixels a side.
     pub fn resized(mut self, image_size: usize) -> Self {
         let tokens = (image_size / self.patch).pow(2) + 1;
-        self.position_embedding = self
-            .position_embedding
-            .map(|embedding| {
-                let embedding = position::interpolate(embedding.detach(), tokens);
-                embedding.require_grad()
-            });
+        self.position_embedding = self.position_embedding.map(|embedding| {
+            let resized = position::interpolate(embedding.clone().without_autodiff(), tokens);
+            leaf(resized, &embedding)
+        });
         self
     }
 

@@ -41,3 +41,14 @@ pub(crate) fn settle<M: Module>(module: M) -> M {
     module.visit(&mut Touch);
     module
 }
+
+/// `value`, computed off the graph, as a parameter that is tracked as `like` is.
+///
+/// It is a leaf of its own: two parameters that began as clones of one tensor would otherwise be
+/// one node of the graph, and share a gradient.
+pub(crate) fn leaf<const D: usize>(value: Tensor<D>, like: &Tensor<D>) -> Tensor<D> {
+    match like.is_autodiff() {
+        true => Tensor::from_inner(value).set_require_grad(like.is_require_grad()),
+        false => value,
+    }
+}

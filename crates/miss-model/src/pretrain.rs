@@ -8,7 +8,7 @@ use crate::attention::Attention;
 use crate::config::ModelConfig;
 use crate::head::LanguageModelHead;
 use crate::image_encoder::ImageEncoder;
-use crate::init::{linear, settle};
+use crate::init::{leaf, linear, settle};
 use crate::losses::{LABEL_SMOOTHING, contrast, contrast_targets, smoothed_cross_entropy};
 use crate::momentum;
 use crate::queues::Queues;
@@ -152,10 +152,8 @@ impl PretrainModel {
     /// The model with its temperature clamped, as every step begins.
     pub fn clamp_temperature(mut self) -> Self {
         self.temperature = self.temperature.map(|value| {
-            value
-                .detach()
-                .clamp(TEMPERATURE.1, TEMPERATURE.2)
-                .require_grad()
+            let clamped = value.clone().without_autodiff();
+            leaf(clamped.clamp(TEMPERATURE.1, TEMPERATURE.2), &value)
         });
         self
     }

@@ -88,6 +88,11 @@ impl TextEmbeddings {
         self.dropout.forward(self.norm.forward(hidden))
     }
 
+    #[cfg(test)]
+    pub(crate) fn words_id(&self) -> burn::module::ParamId {
+        self.words.weight.id
+    }
+
     /// The word embeddings `[vocabulary, width]`, to which the language model head is tied.
     pub fn words(&self) -> Tensor<2> {
         self.words.weight.val()

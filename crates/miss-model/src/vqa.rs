@@ -7,7 +7,7 @@ use crate::attention::KeyValue;
 use crate::config::ModelConfig;
 use crate::head::LanguageModelHead;
 use crate::image_encoder::ImageEncoder;
-use crate::init::settle;
+use crate::init::{leaf, settle};
 use crate::losses::smoothed_cross_entropy;
 use crate::pretrain::{PretrainModel, target_states};
 use crate::text::{CrossSource, TextLayer, TextStack, causal_bias, padding_bias, run};
@@ -171,6 +171,11 @@ impl VqaModel {
             .forward(states.squeeze_dim(1), &self.text_decoder.embeddings)
     }
 
+    /// Where the parameters are.
+    pub fn device(&self) -> Device {
+        self.joint_encoder.embeddings.words().device()
+    }
+
     /// Layers of the decoder.
     pub(crate) fn decoder_depth(&self) -> usize {
         self.text_decoder.layers.len()
@@ -183,7 +188,81 @@ struct Renew;
 impl ModuleMapper for Renew {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (_, tensor, mapper) = param.consume();
-        let tensor = tensor.detach().require_grad();
-        Param::from_mapped_value(ParamId::new(), tensor, mapper)
+        let own = leaf(tensor.clone().without_autodiff(), &tensor);
+        Param::from_mapped_value(ParamId::new(), own, mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ImageEncoderConfig, TextConfig};
+    use burn::optim::GradientsParams;
+
+    fn config() -> ModelConfig {
+        ModelConfig {
+            image: ImageEncoderConfig { width: 16, depth: 1, heads: 2, patch: 4 },
+            text: TextConfig {
+                width: 16,
+                depth: 2,
+                heads: 2,
+                feed_forward: 32,
+                vocabulary: 20,
+                positions: 12,
+                dropout: 0.0,
+            },
+            projection: 8,
+        }
+    }
+
+    #[test]
+    fn what_pretraining_tied_has_its_own_gradients_in_fine_tuning() {
+        let device = Device::flex().autodiff();
+        device.seed(3);
+        let special = SpecialTokens { padding: 0, separator: 1, decoder: 2, encoder: 3 };
+        let model = VqaModel::from_pretrained(PretrainModel::new(&config(), 8, &device), &config(), 16);
+        let questions = Questions::new(&[vec![4, 5, 1], vec![4, 6, 7, 1]], &[0, 0], &special, &device);
+        let answers = Answers::new(&[vec![4, 8, 1], vec![4, 9, 1]], &special, &device);
+        let images = Tensor::<4>::ones([1, 3, 16, 16], &device);
+        let states = model.question_states(model.image_states(images, 0.0), &questions);
+        let loss = model.loss(&states, &answers, 0.1);
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let words = |stack: &TextStack| {
+            let id = stack.embeddings.words_id();
+            let gradient = gradients.get::<2>(id).expect("a gradient of the word embeddings");
+            gradient.try_into_vec_as::<f32>().expect("floats")
+        };
+        let (encoder, decoder) = (words(&model.joint_encoder), words(&model.text_decoder));
+        // The encoder never sees token 8, which only the answer has; the decoder never sees 5.
+        let row = |gradient: &[f32], token: usize| gradient[token * 16..][..16].iter().any(|g| *g != 0.0);
+        assert!(row(&encoder, 5) && !row(&encoder, 8));
+        assert!(row(&decoder, 8));
+        assert_ne!(encoder, decoder);
+    }
+
+    #[test]
+    fn an_answer_does_not_depend_on_the_batch() {
+        let device = Device::flex();
+        device.seed(5);
+        let special = SpecialTokens { padding: 0, separator: 1, decoder: 2, encoder: 3 };
+        let model = VqaModel::new(&config(), 8, &device);
+        let images = Tensor::<4>::random([2, 3, 8, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
+        let search = crate::BeamSearch { beams: 3, max_length: 6, mask_question_padding: true, special };
+        let answer = |images: Tensor<4>, rows: &[Vec<u32>], of: &[usize]| {
+            let questions = Questions::new(rows, of, &special, &device);
+            let states = model.question_states(model.image_states(images, 0.0), &questions);
+            search.run(&model, &states)
+        };
+        let short = vec![4, 5, 1];
+        let long = vec![4, 6, 7, 8, 9, 10, 1];
+        let together = answer(images.clone(), &[short.clone(), long], &[0, 1]);
+        let alone = answer(images.narrow(0, 0, 1), &[short], &[0]);
+        let tokens = |answers: &[crate::Generated]| -> Vec<Vec<u32>> {
+            answers.iter().map(|answer| answer.tokens.clone()).collect()
+        };
+        assert_eq!(tokens(&together[0]), tokens(&alone[0]));
+        for (a, b) in together[0].iter().zip(&alone[0]) {
+            assert!((a.log_probability - b.log_probability).abs() < 1e-4);
+        }
     }
 }

@@ -2,12 +2,11 @@
 
 mod attributes;
 mod caption_set;
-mod draw;
 mod phrases;
 mod realise;
 pub mod vqa_rad;
 
 pub use attributes::{Attributes, Modality, Organ, Plane};
 pub use caption_set::{CaptionSet, CaptionsError, read_captions, write_captions};
-pub use draw::draw;
+pub use miss_data::draw;
 pub use realise::{REALISER, realise};

@@ -108,7 +108,11 @@ fn with_articles(sentence: &str) -> String {
 fn article(phrase: &str) -> &'static str {
     let first = phrase.split([' ', '-']).next().unwrap_or_default();
     let spelled = first.chars().all(|letter| letter.is_ascii_uppercase()) && first != "FLAIR";
-    let vowel_sounds = if spelled { "AEFHILMNORSX" } else { "aeiouAEIOU" };
+    let vowel_sounds = if spelled {
+        "AEFHILMNORSX"
+    } else {
+        "aeiouAEIOU"
+    };
     if first.starts_with(|letter| vowel_sounds.contains(letter)) {
         "an"
     } else {

@@ -258,7 +258,11 @@ mod tests {
         assert_eq!(read.organ, Some(Organ::Chest));
         assert_eq!(of(&[row("MODALITY", "Modality?", "pa xray")]), read);
         assert_eq!(
-            of(&[row("PLANE", "Is this in the posterior-anterior plane?", "Yes")]),
+            of(&[row(
+                "PLANE",
+                "Is this in the posterior-anterior plane?",
+                "Yes"
+            )]),
             read
         );
     }

@@ -319,3 +319,20 @@ pub fn assert_state(what: &str, actual: &BTreeMap<String, Vec<f32>>, expected: &
     }
     assert!(off * 2000 <= compared, "{what}: {off} of {compared} elements are off");
 }
+
+/// Compares the gradients of every step with the fixture's `grad/*`.
+///
+/// The fixtures' README calls them those of the first step; the shipped numbers are those of the
+/// last one (from the logits of the first step in the same file follows another gradient of the
+/// vocabulary bias). Either is accepted, but one step must agree in all of them.
+pub fn assert_gradients(what: &str, steps: &[BTreeMap<String, Vec<f32>>], expected: &Fixture) {
+    let furthest = |step: &BTreeMap<String, Vec<f32>>| {
+        expected
+            .names()
+            .filter_map(|name| name.strip_prefix("grad/"))
+            .map(|name| (difference(&step[name], &expected.floats(&format!("grad/{name}"))), name.to_string()))
+            .fold((0f32, String::new()), |a, b| if b.0 > a.0 { b } else { a })
+    };
+    let found: Vec<(f32, String)> = [steps.first(), steps.last()].into_iter().flatten().map(furthest).collect();
+    assert!(found.iter().any(|(difference, _)| *difference <= 1e-3), "{what}: gradients differ: {found:?}");
+}

@@ -1,6 +1,6 @@
 //! Which caption of a set is shown when.
 
-use miss_data::mix;
+use crate::order::mix;
 
 /// The index in `0..set_len` of the caption that stands beside `record` in `epoch`; 0 for an empty set.
 ///
