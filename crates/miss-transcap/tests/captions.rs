@@ -105,7 +105,10 @@ fn captions_are_clean_sentences_without_repetition() {
         for caption in &captions {
             assert!(caption.ends_with('.'), "{caption}");
             assert!(caption.starts_with(char::is_uppercase), "{caption}");
-            assert!(!caption.contains("  ") && !caption.contains(" ."), "{caption}");
+            assert!(
+                !caption.contains("  ") && !caption.contains(" ."),
+                "{caption}"
+            );
             assert!(!caption.contains(['{', '}', '(']), "slot left in {caption}");
             assert_articles_fit(caption);
         }

@@ -33,7 +33,10 @@ fn bad_lines_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("captions.jsonl");
     let good = serde_json::to_string(&set("a.jpg")).unwrap();
-    let empty = good.replace(&serde_json::to_string(&set("a.jpg").captions).unwrap(), "[]");
+    let empty = good.replace(
+        &serde_json::to_string(&set("a.jpg").captions).unwrap(),
+        "[]",
+    );
     assert_ne!(empty, good);
     for (bad, expected) in [
         ("{".as_bytes(), "EOF"),

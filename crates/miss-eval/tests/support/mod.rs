@@ -1,0 +1,53 @@
+//! Made questions and predictions, and where the real data are.
+
+use std::path::{Path, PathBuf};
+
+use miss_data::{AnswerType, Question};
+use miss_eval::Prediction;
+
+pub const SPLIT: &str = "5f2c";
+
+pub fn question(id: &str, question: &str, answer: &str, answer_type: AnswerType) -> Question {
+    Question {
+        id: id.into(),
+        image: format!("{id}.jpg"),
+        question: question.into(),
+        answer: answer.into(),
+        answer_type,
+        question_types: vec!["PRES".into()],
+        organ: Some("CHEST".into()),
+        official_test: true,
+        linked_id: None,
+    }
+}
+
+pub fn prediction(question: &Question, answer: &str) -> Prediction {
+    Prediction {
+        id: question.id.clone(),
+        image: question.image.clone(),
+        split: SPLIT.into(),
+        question: question.question.clone(),
+        truth: question.answer.clone(),
+        answer_type: question.answer_type,
+        question_types: question.question_types.clone(),
+        organ: question.organ.clone(),
+        answer: answer.into(),
+        log_probability: -0.5,
+        decoding: "beam-3".into(),
+        model: "e3b0".into(),
+        config: "c442".into(),
+    }
+}
+
+/// A folder of the shared data beside the checkout, if it is there; says so if not.
+#[allow(dead_code, clippy::print_stdout)]
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared")
+        .join(name);
+    if !path.exists() {
+        println!("skipped: {} not found", path.display());
+        return None;
+    }
+    Some(path)
+}
