@@ -24,20 +24,31 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = format!("CODE_STAGE_{}", variable(&stage));
         export(&name, &xtask, &[stage])?;
     }
-    export("CODE_DEPENDENCIES", &workspace, &[workspace.join("Cargo.lock")])
+    export(
+        "CODE_DEPENDENCIES",
+        &workspace,
+        &[workspace.join("Cargo.lock")],
+    )
 }
 
 /// Exports one hash over the names (relative to `base`) and contents of `files`.
 fn export(variable: &str, base: &Path, files: &[PathBuf]) -> Result<(), Box<dyn Error>> {
     let mut hash = Sha256::new();
     for file in files {
-        let name = file.strip_prefix(base)?.to_string_lossy().replace('\\', "/");
+        let name = file
+            .strip_prefix(base)?
+            .to_string_lossy()
+            .replace('\\', "/");
         let bytes = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
         hash.update(format!("{name}\0{}\0", bytes.len()));
         hash.update(bytes);
         println!("cargo::rerun-if-changed={}", file.display());
     }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     println!("cargo::rustc-env={variable}={hex}");
     Ok(())
 }

@@ -39,7 +39,7 @@ impl Done {
         let intact = |output: &Output| {
             let path = folder.join(&output.file);
             let same_size = fs::metadata(&path).is_ok_and(|meta| meta.len() == output.bytes);
-            same_size && miss_data::sha256_file(&path).is_ok_and(|hash| hash == output.sha256)
+            same_size && miss_data::file::sha256_file(&path).is_ok_and(|hash| hash == output.sha256)
         };
         (done.key == key && done.outputs.iter().all(intact)).then_some(done)
     }
@@ -61,7 +61,7 @@ fn outputs(folder: &Path) -> io::Result<Vec<Output>> {
         if entry.file_type()?.is_file() && file != FILE {
             outputs.push(Output {
                 bytes: entry.metadata()?.len(),
-                sha256: miss_data::sha256_file(&entry.path())?,
+                sha256: miss_data::file::sha256_file(&entry.path())?,
                 file,
             });
         }

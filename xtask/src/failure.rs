@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use miss_engine::EngineError;
+
 use crate::exit::Exit;
 
 /// What went wrong, in one message: what, where, and what to do about it.
@@ -37,9 +39,22 @@ impl Failure {
         Self::new(Exit::Output, message)
     }
 
+    /// An output that cannot be written, named by the error itself.
+    pub fn output_error(error: impl Error) -> Self {
+        Self::new(Exit::Output, condensed(&error))
+    }
+
     /// Training, prediction or scoring that failed.
     pub fn compute(error: impl Error) -> Self {
         Self::new(Exit::Compute, condensed(&error))
+    }
+
+    /// A failed run of the engine, whose files are outputs too.
+    pub fn engine(error: EngineError) -> Self {
+        match error {
+            EngineError::File { .. } => Self::output_error(error),
+            _ => Self::compute(error),
+        }
     }
 }
 

@@ -7,13 +7,13 @@ use std::sync::Mutex;
 
 use indicatif::MultiProgress;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::Layer;
 
 /// Target of events that a progress bar shows already: on a terminal they go to the file only.
 pub const PROGRESS: &str = "progress";
@@ -53,7 +53,8 @@ pub fn start(file: Option<File>) -> Console {
             .with_writer(Mutex::new(file))
     });
     // Libraries below ours speak up only when something is wrong.
-    let ours = "warn,xtask=info,progress=info,file=info,miss_data=info,miss_model=info,miss_engine=info";
+    let ours =
+        "warn,xtask=info,progress=info,file=info,miss_data=info,miss_model=info,miss_engine=info";
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(ours));
     tracing_subscriber::registry()
         .with(filter)

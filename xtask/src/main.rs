@@ -11,6 +11,7 @@
 mod commands;
 mod config;
 mod done;
+mod dry_run;
 mod exit;
 mod failure;
 mod hash;
@@ -23,6 +24,7 @@ mod rows;
 mod run;
 mod run_folder;
 mod stages;
+mod summary;
 mod table;
 mod units;
 

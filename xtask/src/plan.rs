@@ -62,14 +62,9 @@ impl Stage {
         }
     }
 
-    /// Whether the stage computes on the device, and goes on from a saved state.
+    /// Whether the stage saves its state on the way and goes on from it.
     pub fn trains(self) -> bool {
         matches!(self, Self::Pretrain | Self::Finetune)
-    }
-
-    /// Whether the stage needs the device.
-    pub fn computes(self) -> bool {
-        self.trains() || self == Self::Predict
     }
 
     /// Hashes of the sources that make the outputs.
@@ -94,10 +89,10 @@ impl Stage {
 }
 
 /// How far a stage is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Finished, with these outputs.
-    Cached(Done),
+    /// Finished; the outputs are there.
+    Cached,
     /// Begun; goes on from its saved state.
     Begun,
     /// Not begun.
@@ -113,6 +108,8 @@ pub struct Step {
     /// Where the outputs lie.
     pub folder: PathBuf,
     pub state: State,
+    /// What it took, if it was finished before; also when it is to be done again.
+    pub earlier: Option<Done>,
 }
 
 /// The stages of one recipe, data set and device.
@@ -142,13 +139,16 @@ impl Plan {
                 Stage::Finetune => hash_of(&config.finetune),
                 Stage::Predict => hash_of(&config.predict),
                 Stage::Evaluate => String::new(),
-                Stage::Report => hash_of(&(&config.name, &config.report)),
+                // The report shows the whole recipe, with paths.
+                Stage::Report => hash_of(config),
             };
             let key = hash_of(&(stage.name(), &upstream, slice, stage.code()));
             let folder = stages.join(format!("{}-{}", stage.name(), &key[..FOLDER_DIGITS]));
-            let state = match Done::read(&folder, &key) {
-                _ if from.is_some_and(|from| stage >= from) => State::ToDo,
-                Some(done) => State::Cached(done),
+            let earlier = Done::read(&folder, &key);
+            let again = from.is_some_and(|from| stage >= from);
+            let state = match &earlier {
+                _ if again => State::ToDo,
+                Some(_) => State::Cached,
                 None if stage.trains() && folder.exists() => State::Begun,
                 None => State::ToDo,
             };
@@ -161,6 +161,7 @@ impl Plan {
                 key,
                 folder,
                 state,
+                earlier,
             });
         }
         Self { steps }

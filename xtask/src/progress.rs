@@ -12,6 +12,9 @@ use crate::units;
 /// Longest silence off a terminal.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// Shortest time between two lines.
+const HASTE: Duration = Duration::from_secs(1);
+
 /// Steps between two lines, as a share of all.
 const SHARE: f64 = 0.05;
 
@@ -84,7 +87,9 @@ impl Observer for Progress<'_> {
             bar.set_message(message.clone());
         }
         let last = event.step == event.steps;
-        if last || self.told_at.elapsed() >= SILENCE || share - self.told_share >= SHARE {
+        let silence = self.told_at.elapsed();
+        let advanced = share - self.told_share >= SHARE && silence >= HASTE;
+        if last || advanced || silence >= SILENCE {
             self.told_at = Instant::now();
             self.told_share = share;
             tracing::info!(

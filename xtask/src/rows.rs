@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use miss_data::record::select;
 use miss_data::{Question, Split, vqa_rad};
 
 use crate::exit::Exit;
@@ -67,14 +68,6 @@ impl TestRows {
     }
 }
 
-/// The names of the images behind `questions`, each once.
-pub fn image_names(questions: &[&Question]) -> Vec<String> {
-    let mut names: Vec<String> = questions.iter().map(|row| row.image.clone()).collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
 fn read_split(run: &Run) -> Result<Split, Failure> {
     let path = run.folder(Stage::Split).join("split.json");
     let text = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
@@ -94,6 +87,6 @@ fn questions(root: &Path) -> Result<Vec<Question>, Failure> {
 }
 
 fn pick(questions: &[Question], ids: &[String]) -> Result<Vec<Question>, Failure> {
-    let chosen = miss_data::select(questions, ids).map_err(Failure::data)?;
+    let chosen = select(questions, ids).map_err(Failure::data)?;
     Ok(chosen.into_iter().cloned().collect())
 }

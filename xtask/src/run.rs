@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use miss_data::Manifest;
 use miss_engine::Device;
@@ -42,31 +42,38 @@ impl Run {
         Progress::new(stage.name(), &self.console, &self.interrupt)
     }
 
-    /// Does what is to do up to `until`; returns how many stages that were.
-    pub fn execute(&self, folder: &RunFolder, until: Option<Stage>) -> Result<usize, Failure> {
+    /// Does what is to do up to `until`.
+    pub fn execute(&self, folder: &RunFolder, until: Option<Stage>) -> Result<Performed, Failure> {
         folder.retract(self.plan.steps(None))?;
-        let mut done = 0;
+        let mut performed = Performed::default();
         for step in self.plan.steps(until) {
             if self.interrupt.asked() {
                 return Err(interrupted(step.stage));
             }
-            if let State::Cached(_) = step.state {
-                tracing::info!(stage = step.stage.name(), key = step.key, "{:9} up to date", step.stage.name());
+            if step.state == State::Cached {
+                tracing::info!(
+                    stage = step.stage.name(),
+                    key = step.key,
+                    "{:9} up to date",
+                    step.stage.name()
+                );
             } else {
-                self.perform(step)?;
-                done += 1;
+                let peak = self.perform(step)?;
+                performed.stages += 1;
+                performed.peak_memory_bytes = performed.peak_memory_bytes.max(peak);
             }
             folder.publish(step)?;
         }
-        Ok(done)
+        Ok(performed)
     }
 
-    /// Does one stage and marks it as done.
-    fn perform(&self, step: &Step) -> Result<(), Failure> {
+    /// Does one stage and marks it as done; returns its peak memory.
+    fn perform(&self, step: &Step) -> Result<Option<u64>, Failure> {
         let name = step.stage.name();
         let continued = step.state == State::Begun;
         if !continued && step.folder.exists() {
-            fs::remove_dir_all(&step.folder).map_err(|error| Failure::output(&step.folder, error))?;
+            fs::remove_dir_all(&step.folder)
+                .map_err(|error| Failure::output(&step.folder, error))?;
         }
         fs::create_dir_all(&step.folder).map_err(|error| Failure::output(&step.folder, error))?;
         let how = if continued { "goes on" } else { "starts" };
@@ -87,7 +94,9 @@ impl Run {
         let peak = done.peak_memory_bytes;
         done.write(&step.folder)
             .map_err(|error| Failure::output(&step.folder, error))?;
-        let memory = peak.map_or(String::new(), |peak| format!(", peak memory {}", units::bytes(peak)));
+        let memory = peak.map_or(String::new(), |peak| {
+            format!(", peak memory {}", units::bytes(peak))
+        });
         tracing::info!(
             stage = name,
             seconds,
@@ -95,7 +104,32 @@ impl Run {
             "{name:9} done in {}{memory}",
             units::duration(seconds)
         );
-        Ok(())
+        Ok(peak)
+    }
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct Performed {
+    stages: usize,
+    peak_memory_bytes: Option<u64>,
+}
+
+impl Performed {
+    /// The last line of a run that took `elapsed`.
+    pub fn closing(&self, elapsed: Duration) -> String {
+        if self.stages == 0 {
+            return "everything is up to date: nothing was done".to_owned();
+        }
+        let memory = self.peak_memory_bytes.map_or(String::new(), |peak| {
+            format!(", peak memory {}", units::bytes(peak))
+        });
+        format!(
+            "{} of {} stages done in {}{memory}",
+            self.stages,
+            Stage::ALL.len(),
+            units::duration(elapsed.as_secs_f64())
+        )
     }
 }
 

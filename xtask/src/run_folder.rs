@@ -68,7 +68,7 @@ impl RunFolder {
 
     /// Takes away the copies of what is about to be made anew, so that the folder never shows two recipes at once.
     pub fn retract<'a>(&self, steps: impl Iterator<Item = &'a Step>) -> Result<(), Failure> {
-        for step in steps.filter(|step| !matches!(step.state, State::Cached(_))) {
+        for step in steps.filter(|step| step.state != State::Cached) {
             for file in published(step.stage) {
                 let path = self.file(file);
                 match fs::remove_file(&path) {
@@ -91,7 +91,8 @@ impl RunFolder {
             if fs::read(&copy).is_ok_and(|present| present == bytes) {
                 continue;
             }
-            miss_data::write_atomic(&copy, &bytes).map_err(|error| Failure::output(&copy, error))?;
+            miss_data::write_atomic(&copy, &bytes)
+                .map_err(|error| Failure::output(&copy, error))?;
         }
         Ok(())
     }

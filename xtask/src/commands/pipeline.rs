@@ -46,32 +46,50 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if let (Some(from), Some(until)) = (arguments.from, arguments.until)
         && from > until
     {
-        let message = format!("--from {} comes after --until {}", from.name(), until.name());
+        let message = format!(
+            "--from {} comes after --until {}",
+            from.name(),
+            until.name()
+        );
         return Err(Failure::new(Exit::Usage, message));
     }
     let config = load_config(arguments)?;
     let device = miss_engine::open_device(&arguments.device)
         .map_err(|error| Failure::new(Exit::Device, error.to_string()))?;
     let manifest = Manifest::read(&config.data.manifest).map_err(Failure::data)?;
-    let out = arguments.out.clone().unwrap_or_else(|| config::workspace().join("runs"));
+    let out = arguments
+        .out
+        .clone()
+        .unwrap_or_else(|| config::workspace().join("runs"));
     let path = out.join(&config.name);
     let device_kind = arguments.device.split(':').next().unwrap_or_default();
-    let plan = Plan::new(&config, &manifest, device_kind, &path.join("stages"), arguments.from);
+    let plan = Plan::new(
+        &config,
+        &manifest,
+        device_kind,
+        &path.join("stages"),
+        arguments.from,
+    );
     if arguments.dry_run {
-        print!("{}", dry_run::table(&config, &manifest, &plan, &device, arguments.until));
+        print!(
+            "{}",
+            dry_run::table(&config, &plan, &device, arguments.until)?
+        );
         return Ok(Exit::Ok);
     }
 
     let folder = RunFolder::open(&path)?;
     let console = log::start(Some(folder.log()?));
-    let interrupt = Interrupt::listen()
-        .map_err(|error| Failure::new(Exit::Output, format!("cannot listen for Ctrl-C: {error}")))?;
+    let interrupt = Interrupt::listen().map_err(|error| {
+        Failure::new(Exit::Output, format!("cannot listen for Ctrl-C: {error}"))
+    })?;
     save_config(&folder, &config)?;
     let run = Run {
         config,
         manifest,
         plan,
         device,
+        device_name: arguments.device.clone(),
         console,
         interrupt,
     };
@@ -86,9 +104,11 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         path.display()
     );
     match run.execute(&folder, arguments.until) {
-        Ok(performed) => {
-            let seconds = started.elapsed().as_secs_f64();
-            print!("{}", summary::text(&folder, performed, seconds)?);
+        Ok(done) => {
+            print!(
+                "{}",
+                summary::text(&folder, &done.closing(started.elapsed()))?
+            );
             Ok(Exit::Ok)
         }
         Err(failure) => {
@@ -107,6 +127,8 @@ fn load_config(arguments: &Arguments) -> Result<Resolved, Failure> {
 
 fn save_config(folder: &RunFolder, config: &Resolved) -> Result<(), Failure> {
     let path = folder.file("config.toml");
-    let text = config.to_toml().map_err(|error| Failure::output(&path, error))?;
+    let text = config
+        .to_toml()
+        .map_err(|error| Failure::output(&path, error))?;
     miss_data::write_atomic(&path, text.as_bytes()).map_err(|error| Failure::output(&path, error))
 }

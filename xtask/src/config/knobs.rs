@@ -1,7 +1,7 @@
 //! Takes typed values out of what was written, and remembers everything that was wrong with them.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -87,7 +87,10 @@ impl<'a> Knobs<'a> {
             _ => None,
         };
         let allowed = || {
-            let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+            let names: Vec<String> = choices
+                .iter()
+                .map(|(name, _)| format!("{name:?}"))
+                .collect();
             names.join(" or ")
         };
         self.take(key, read, allowed).unwrap_or(default)
@@ -156,7 +159,11 @@ impl<'a> Knobs<'a> {
         }
         for (table, at) in &self.written.tables {
             let inside = format!("{table}.");
-            let holds_keys = self.written.entries.keys().any(|key| key.starts_with(&inside));
+            let holds_keys = self
+                .written
+                .entries
+                .keys()
+                .any(|key| key.starts_with(&inside));
             if !holds_keys && !known.iter().any(|key| key.starts_with(&inside)) {
                 problems.insert((at.clone(), unknown(table, &tables_of(&known))));
             }
@@ -194,7 +201,9 @@ impl<'a> Knobs<'a> {
 fn unknown(key: &str, known: &BTreeSet<String>) -> String {
     let inside = format!("{key}.");
     if known.iter().any(|name| name.starts_with(&inside)) {
-        return format!("`{key}` is a table of keys, not a value; write [{key}] and its keys below");
+        return format!(
+            "`{key}` is a table of keys, not a value; write [{key}] and its keys below"
+        );
     }
     let nearest = known
         .iter()
@@ -210,7 +219,9 @@ fn unknown(key: &str, known: &BTreeSet<String>) -> String {
 fn tables_of(known: &BTreeSet<String>) -> BTreeSet<String> {
     let parents = |key: &String| {
         let dots: Vec<usize> = key.match_indices('.').map(|(at, _)| at).collect();
-        dots.into_iter().map(|at| key[..at].to_owned()).collect::<Vec<_>>()
+        dots.into_iter()
+            .map(|at| key[..at].to_owned())
+            .collect::<Vec<_>>()
     };
     known.iter().flat_map(parents).collect()
 }

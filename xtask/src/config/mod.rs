@@ -2,6 +2,8 @@
 
 mod knobs;
 mod resolved;
+#[cfg(test)]
+mod tests;
 mod written;
 
 use std::path::{Path, PathBuf};

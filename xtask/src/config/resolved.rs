@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use miss_data::text::VOCABULARY;
 use miss_engine::{FinetuneConfig, PredictConfig, PretrainConfig};
 use miss_model::{ImageEncoderConfig, ModelConfig, TextConfig};
 use serde::Serialize;
@@ -66,7 +67,8 @@ pub struct CaptionsConfig {
 /// What the report shows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReportConfig {
-    pub gallery: usize,
+    /// Training images shown with their captions.
+    pub caption_examples: usize,
 }
 
 impl Resolved {
@@ -77,31 +79,32 @@ impl Resolved {
     /// Every problem found, one line each, with the place where it was written.
     pub fn new(written: &Written) -> Result<Self, Vec<String>> {
         let knobs = Knobs::new(written);
+        let resolved = Self::read(&knobs);
+        knobs.finish().map(|_known| resolved)
+    }
+
+    pub(super) fn read(knobs: &Knobs<'_>) -> Self {
         let seed = knobs.seed("seed", 0);
+        let finetune = finetune(knobs, seed);
         let resolved = Self {
             name: knobs.name("name"),
             seed,
-            data: data(&knobs),
-            split: split(&knobs, seed),
+            data: data(knobs),
+            split: split(knobs, seed),
             captions: CaptionsConfig {
                 seed: knobs.seed("captions.seed", seed),
                 per_image: knobs.whole("captions.per_image", 1..=1000, 12),
             },
-            model: model(&knobs),
-            pretrain: pretrain(&knobs, seed),
-            finetune: finetune(&knobs, seed),
-            predict: PredictConfig {
-                batch: knobs.whole("predict.batch", 1..=4096, 32),
-                beams: knobs.whole("predict.beams", 1..=64, 3),
-                max_length: knobs.whole("predict.max_length", 3..=POSITIONS, 10),
-                mask_question_padding: knobs.truth("predict.mask_question_padding", true),
-            },
+            model: model(knobs),
+            pretrain: pretrain(knobs, seed),
+            predict: predict(knobs, &finetune),
+            finetune,
             report: ReportConfig {
-                gallery: knobs.whole("report.gallery", 0..=200, 12),
+                caption_examples: knobs.whole("report.caption_examples", 0..=100, 6),
             },
         };
-        resolved.check_together(&knobs);
-        knobs.finish().map(|_known| resolved)
+        resolved.check_together(knobs);
+        resolved
     }
 
     /// Hash of all that can change a prediction: not the name, not where files lie, not the report.
@@ -126,6 +129,7 @@ impl Resolved {
         for (key, size) in [
             ("pretrain.image_size", self.pretrain.image_size),
             ("finetune.image_size", self.finetune.image_size),
+            ("predict.image_size", self.predict.image_size),
         ] {
             if let Err(error) = self.model.validate(size) {
                 knobs.refuse(key, &error.to_string());
@@ -136,11 +140,21 @@ impl Resolved {
             knobs.refuse("split.test_fraction", reason);
         }
         for (stage, rate, least) in [
-            ("pretrain", self.pretrain.learning_rate, self.pretrain.min_learning_rate),
-            ("finetune", self.finetune.learning_rate, self.finetune.min_learning_rate),
+            (
+                "pretrain",
+                self.pretrain.learning_rate,
+                self.pretrain.min_learning_rate,
+            ),
+            (
+                "finetune",
+                self.finetune.learning_rate,
+                self.finetune.min_learning_rate,
+            ),
         ] {
             if least > rate {
-                let reason = format!("{least} is above `{stage}.learning_rate`, which falls to it; at most {rate}");
+                let reason = format!(
+                    "{least} is above `{stage}.learning_rate`, which falls to it; at most {rate}"
+                );
                 knobs.refuse(&format!("{stage}.min_learning_rate"), &reason);
             }
         }
@@ -183,11 +197,7 @@ fn model(knobs: &Knobs<'_>) -> ModelConfig {
             depth: knobs.whole("model.text.depth", 1..=128, 4),
             heads: knobs.whole("model.text.heads", 1..=128, 4),
             feed_forward: knobs.whole("model.text.feed_forward", 1..=32768, 4 * width),
-            vocabulary: knobs.whole(
-                "model.text.vocabulary",
-                miss_data::VOCABULARY..=miss_data::VOCABULARY,
-                miss_data::VOCABULARY,
-            ),
+            vocabulary: knobs.whole("model.text.vocabulary", VOCABULARY..=VOCABULARY, VOCABULARY),
             positions: knobs.whole("model.text.positions", 64..=POSITIONS, POSITIONS),
             dropout: knobs.number("model.text.dropout", 0.0..=0.9, 0.1),
         },
@@ -221,11 +231,27 @@ fn finetune(knobs: &Knobs<'_>, seed: u64) -> FinetuneConfig {
         image_size: knobs.whole("finetune.image_size", 16..=1024, 96),
         learning_rate: knobs.number("finetune.learning_rate", 0.0..=1.0, 3e-4),
         min_learning_rate: knobs.number("finetune.min_learning_rate", 0.0..=1.0, 1e-6),
+        warmup_steps: knobs.whole("finetune.warmup_steps", 0..=1_000_000, 20),
         weight_decay: knobs.number("finetune.weight_decay", 0.0..=1.0, 0.05),
         label_smoothing: knobs.number("finetune.label_smoothing", 0.0..=0.9, 0.1),
         drop_path: knobs.number("finetune.drop_path", 0.0..=0.9, 0.1),
         question_tokens: knobs.whole("finetune.question_tokens", 4..=POSITIONS, 30),
         checkpoint_every: knobs.whole("finetune.checkpoint_every", 1..=1_000_000, 50),
         seed: knobs.seed("finetune.seed", seed),
+    }
+}
+
+fn predict(knobs: &Knobs<'_>, finetune: &FinetuneConfig) -> PredictConfig {
+    PredictConfig {
+        batch: knobs.whole("predict.batch", 1..=4096, 32),
+        image_size: knobs.whole("predict.image_size", 16..=1024, finetune.image_size),
+        beams: knobs.whole("predict.beams", 1..=64, 3),
+        max_length: knobs.whole("predict.max_length", 3..=POSITIONS, 10),
+        question_tokens: knobs.whole(
+            "predict.question_tokens",
+            4..=POSITIONS,
+            finetune.question_tokens,
+        ),
+        mask_question_padding: knobs.truth("predict.mask_question_padding", true),
     }
 }

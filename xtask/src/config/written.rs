@@ -234,10 +234,7 @@ mod tests {
             written.entries["pretrain.learning_rate"].value,
             Value::Float(1e-3)
         );
-        assert_eq!(
-            written.entries["seed"].key_at.to_string(),
-            "--set seed = 7"
-        );
+        assert_eq!(written.entries["seed"].key_at.to_string(), "--set seed = 7");
         Ok(())
     }
 
@@ -257,9 +254,6 @@ mod tests {
     #[test]
     fn broken_toml_names_the_line() {
         let error = parse("name = \"a\"\nseed = = 3\n").unwrap_err().to_string();
-        assert!(
-            error.starts_with("a.toml:2:8: not valid TOML: "),
-            "{error}"
-        );
+        assert!(error.starts_with("a.toml:2:8: not valid TOML: "), "{error}");
     }
 }

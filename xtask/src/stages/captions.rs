@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use miss_data::Question;
-use miss_transcap::{CaptionSet, realise, vqa_rad, write_captions};
+use miss_transcap::{CaptionSet, REALISER, realise, vqa_rad, write_captions};
 
 use crate::failure::Failure;
 use crate::plan::Stage;
@@ -26,7 +26,7 @@ pub fn run(run: &Run, rows: &TrainingRows) -> Result<(), Failure> {
                 image: image.to_owned(),
                 captions: realise(&attributes, knobs.per_image, seed),
                 attributes,
-                realiser: miss_transcap::TEMPLATE_REALISER.to_owned(),
+                realiser: REALISER.to_owned(),
             }
         })
         .collect();
@@ -34,8 +34,10 @@ pub fn run(run: &Run, rows: &TrainingRows) -> Result<(), Failure> {
         "          {} captions for {} training images, for example: {}",
         sets.iter().map(|set| set.captions.len()).sum::<usize>(),
         sets.len(),
-        sets.first().and_then(|set| set.captions.first()).map_or("", String::as_str)
+        sets.first()
+            .and_then(|set| set.captions.first())
+            .map_or("", String::as_str)
     );
     let path = run.folder(Stage::Captions).join("captions.jsonl");
-    write_captions(&path, &sets).map_err(|error| Failure::output(&path, error))
+    write_captions(&path, &sets).map_err(Failure::output_error)
 }

@@ -2,7 +2,6 @@
 
 use miss_eval::{Evaluation, evaluate, read_predictions};
 
-use super::write_json;
 use crate::failure::Failure;
 use crate::plan::Stage;
 use crate::rows::{TestRows, TrainingRows};
@@ -18,5 +17,8 @@ pub fn run(run: &Run, training: &TrainingRows, test: &TestRows) -> Result<(), Fa
         split_hash: test.split_hash(),
     })
     .map_err(Failure::compute)?;
-    write_json(&run.folder(Stage::Evaluate).join("metrics.json"), &metrics)
+    let path = run.folder(Stage::Evaluate).join("metrics.json");
+    metrics
+        .write(&path)
+        .map_err(|error| Failure::output(&path, error))
 }

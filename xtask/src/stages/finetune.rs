@@ -5,16 +5,16 @@ use miss_engine::Ended;
 
 use crate::failure::Failure;
 use crate::plan::Stage;
-use crate::rows::{TrainingRows, image_names};
+use crate::rows::TrainingRows;
 use crate::run::{Run, interrupted};
 
 pub fn run(run: &Run, rows: &TrainingRows) -> Result<(), Failure> {
     let config = &run.config;
     let (train, validation) = (rows.train(), rows.validation());
-    let names = image_names(&[train.as_slice(), &validation].concat());
+    let names = train.iter().chain(&validation).map(|row| &*row.image);
     let folder = config.data.root.join(vqa_rad::IMAGES_DIR);
-    let images = ImageSet::load(&folder, &names, config.finetune.image_size as u32)
-        .map_err(Failure::data)?;
+    let images =
+        ImageSet::load(&folder, names, config.finetune.image_size as u32).map_err(Failure::data)?;
     let ended = miss_engine::finetune(
         &config.model,
         &config.finetune,
@@ -26,7 +26,7 @@ pub fn run(run: &Run, rows: &TrainingRows) -> Result<(), Failure> {
         run.folder(Stage::Finetune),
         &mut run.progress(Stage::Finetune),
     )
-    .map_err(Failure::compute)?;
+    .map_err(Failure::engine)?;
     match ended {
         Ended::Finished => Ok(()),
         Ended::Stopped => Err(interrupted(Stage::Finetune)),

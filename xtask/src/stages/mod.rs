@@ -12,7 +12,7 @@ mod verify;
 use std::path::Path;
 
 use serde::Serialize;
-pub use split::audited;
+pub use split::{audited, make_split};
 
 use crate::failure::Failure;
 use crate::plan::Stage;
@@ -29,13 +29,14 @@ pub fn run(run: &Run, stage: Stage) -> Result<(), Failure> {
         Stage::Finetune => finetune::run(run, &TrainingRows::open(run)?),
         Stage::Predict => predict::run(run, &TestRows::open(run)?),
         Stage::Evaluate => evaluate::run(run, &TrainingRows::open(run)?, &TestRows::open(run)?),
-        Stage::Report => report::run(run, &TestRows::open(run)?),
+        Stage::Report => report::run(run),
     }
 }
 
 /// Writes `value` as a JSON file.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
-    let mut json = serde_json::to_vec_pretty(value).map_err(|error| Failure::output(path, error))?;
+    let mut json =
+        serde_json::to_vec_pretty(value).map_err(|error| Failure::output(path, error))?;
     json.push(b'\n');
     miss_data::write_atomic(path, &json).map_err(|error| Failure::output(path, error))
 }

@@ -18,10 +18,10 @@ pub fn run(run: &Run) -> Result<(), Failure> {
             captions: set.captions,
         })
         .collect();
-    let names: Vec<String> = pairs.iter().map(|pair| pair.image.clone()).collect();
+    let names = pairs.iter().map(|pair| &*pair.image);
     let folder = config.data.root.join(vqa_rad::IMAGES_DIR);
-    let images = ImageSet::load(&folder, &names, config.pretrain.image_size as u32)
-        .map_err(Failure::data)?;
+    let images =
+        ImageSet::load(&folder, names, config.pretrain.image_size as u32).map_err(Failure::data)?;
     let ended = miss_engine::pretrain(
         &config.model,
         &config.pretrain,
@@ -31,7 +31,7 @@ pub fn run(run: &Run) -> Result<(), Failure> {
         run.folder(Stage::Pretrain),
         &mut run.progress(Stage::Pretrain),
     )
-    .map_err(Failure::compute)?;
+    .map_err(Failure::engine)?;
     match ended {
         Ended::Finished => Ok(()),
         Ended::Stopped => Err(interrupted(Stage::Pretrain)),

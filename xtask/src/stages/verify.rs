@@ -1,21 +1,49 @@
-//! Compares every file with the manifest.
+//! Compares every file with the manifest, and what a reader finds in them with the manifest's counts.
+
+use std::collections::BTreeSet;
+
+use miss_data::vqa_rad;
+use serde_json::json;
 
 use super::write_json;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::plan::Stage;
 use crate::run::Run;
 use crate::units;
 
 pub fn run(run: &Run) -> Result<(), Failure> {
-    let root = &run.config.data.root;
-    let verified = run.manifest.verify(root).map_err(Failure::data)?;
+    let (manifest, root) = (&run.manifest, &run.config.data.root);
+    let verified = manifest.verify(root).map_err(Failure::data)?;
+    let questions = vqa_rad::read(root).map_err(Failure::data)?.questions;
+    let images: BTreeSet<&str> = questions.iter().map(|row| &*row.image).collect();
+    let images = images.len();
+    for (what, found, promised) in [
+        ("questions", questions.len(), manifest.counts.questions),
+        ("images", images, manifest.counts.images),
+    ] {
+        if found != promised {
+            let message = format!(
+                "{} has {found} {what}, but its manifest {} promises {promised}; use the manifest of this data",
+                root.display(),
+                run.config.data.manifest.display()
+            );
+            return Err(Failure::new(Exit::Data, message));
+        }
+    }
     tracing::info!(
-        "          {} {}: {} files, {}, licence {}",
-        run.manifest.title,
-        run.manifest.version,
-        verified.files,
+        "          {}: {} questions, {images} images, {}, licence {}",
+        manifest.title,
+        questions.len(),
         units::bytes(verified.bytes),
-        run.manifest.licence
+        manifest.licence
     );
-    write_json(&run.folder(Stage::Verify).join("verified.json"), &verified)
+    let proof = json!({
+        "manifest": manifest.hash(),
+        "files": verified.files,
+        "bytes": verified.bytes,
+        "questions": questions.len(),
+        "images": images,
+    });
+    write_json(&run.folder(Stage::Verify).join("verified.json"), &proof)
 }

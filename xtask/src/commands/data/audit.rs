@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use miss_data::{Manifest, image_disjoint, official, vqa_rad};
+use miss_data::split::{image_disjoint, official};
+use miss_data::{Manifest, vqa_rad};
 
 use super::verify::embedded_manifest;
 use crate::exit::Exit;

@@ -20,7 +20,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let embedded = || workspace().join("data-manifests/embedded");
     let out = arguments.out.clone().unwrap_or_else(embedded);
-    let manifest = miss_data::embed(&arguments.from, &out).map_err(Failure::data)?;
+    let manifest = miss_data::embed::embed(&arguments.from, &out).map_err(Failure::data)?;
     println!(
         "{}: {} files, {}, manifest {}",
         out.display(),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use miss_data::Manifest;
+use miss_data::embed::MANIFEST_FILE;
 
 use crate::config::workspace;
 use crate::exit::Exit;
@@ -38,5 +39,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 
 /// The manifest of the data that every checkout has.
 pub fn embedded_manifest() -> PathBuf {
-    workspace().join("data-manifests/embedded/vqa-rad-embedded.toml")
+    workspace()
+        .join("data-manifests/embedded")
+        .join(MANIFEST_FILE)
 }

@@ -1,1 +1,0 @@
-//! Whole-pipeline tests of MISS live in `tests/`.
