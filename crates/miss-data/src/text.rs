@@ -1,5 +1,7 @@
 //! Text to token ids and back: the uncased BERT vocabulary with MISS's two extra tokens.
 
+use std::iter::repeat_n;
+
 use thiserror::Error;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
@@ -140,6 +142,41 @@ impl Tokenizer {
             text = text.replace(spaced, joined);
         }
         text
+    }
+}
+
+/// Rows of ids filled up with [`PAD`] to the length of the longest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Padded {
+    /// Length of every row.
+    pub width: usize,
+    /// `[rows, width]`, row after row.
+    pub ids: Vec<u32>,
+    /// `[rows, width]`: true where there is text, false where there is padding.
+    pub mask: Vec<bool>,
+}
+
+impl Padded {
+    /// Pads `rows` to the longest of them.
+    #[must_use]
+    pub fn longest(rows: &[Vec<u32>]) -> Self {
+        let width = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let padded = |row: &Vec<u32>| {
+            row.iter()
+                .copied()
+                .chain(repeat_n(PAD, width - row.len()))
+                .collect::<Vec<_>>()
+        };
+        let mask = |row: &Vec<u32>| {
+            (0..width)
+                .map(|position| position < row.len())
+                .collect::<Vec<_>>()
+        };
+        Self {
+            width,
+            ids: rows.iter().flat_map(padded).collect(),
+            mask: rows.iter().flat_map(mask).collect(),
+        }
     }
 }
 

@@ -106,10 +106,11 @@ pub fn read_predictions(path: &Path) -> Result<Vec<Prediction>, PredictionsError
         if read as u64 > MAX_LINE_BYTES {
             return Err(wrong(format!("longer than {MAX_LINE_BYTES} bytes")));
         }
-        if bytes.trim_ascii().is_empty() {
+        let bytes = bytes.trim_ascii();
+        if bytes.is_empty() {
             continue;
         }
-        let text = std::str::from_utf8(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let text = std::str::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
         let prediction: Prediction = serde_json::from_str(text).map_err(|error| {
             // serde_json counts lines within this one.
             let what = error.to_string();

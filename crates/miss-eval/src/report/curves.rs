@@ -105,7 +105,7 @@ fn chart(series: &LossSeries, points: &[(f64, f64)], smooth: &[(f64, f64)]) -> M
 
 /// Steps that are averaged: about a twentieth of the run, odd; a short series is shown as it is.
 fn window(len: usize) -> usize {
-    if len <= SHORT { 1 } else { len / 20 | 1 }
+    if len <= SHORT { 1 } else { (len / 20) | 1 }
 }
 
 /// Centred moving average; near the ends over the part of the window that exists.
