@@ -1,7 +1,7 @@
 //! Learns to answer the training questions, from the pretrained weights; validation chooses the epoch.
 
 use miss_data::{ImageSet, vqa_rad};
-use miss_engine::Ended;
+use miss_engine::{Ended, Pretrained};
 
 use crate::failure::Failure;
 use crate::plan::Stage;
@@ -15,10 +15,15 @@ pub fn run(run: &Run, rows: &TrainingRows) -> Result<(), Failure> {
     let folder = config.data.root.join(vqa_rad::IMAGES_DIR);
     let images =
         ImageSet::load(&folder, names, config.finetune.image_size as u32).map_err(Failure::data)?;
+    let weights = run.folder(Stage::Pretrain).join("model.safetensors");
+    let pretrained = Pretrained {
+        weights: &weights,
+        image_size: config.pretrain.image_size,
+    };
     let ended = miss_engine::finetune(
         &config.model,
         &config.finetune,
-        Some(&run.folder(Stage::Pretrain).join("model.safetensors")),
+        Some(pretrained),
         &train,
         &validation,
         &images,
