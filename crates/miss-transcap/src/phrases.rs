@@ -19,7 +19,11 @@ impl Phrases {
     pub fn of(attributes: &Attributes) -> Self {
         let words = ModalityWords::of(attributes.modality);
         let planes = plane_adjectives(attributes.plane);
-        let (organ_adjectives, organs) = organ_words(attributes.organ);
+        let (mut organ_adjectives, organs) = organ_words(attributes.organ);
+        if attributes.modality.is_none() {
+            // "A chest X-ray", but not "a chest medical image".
+            organ_adjectives = &[];
+        }
 
         let mut whole = Vec::new();
         let mut image = Vec::new();

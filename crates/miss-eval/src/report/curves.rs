@@ -225,3 +225,63 @@ impl Axis {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noisy(len: usize) -> Vec<(f64, f64)> {
+        let value = |step: usize| ((step * 7919) % 104_729) as f64 / 104_729.0;
+        (0..len).map(|step| (step as f64, value(step))).collect()
+    }
+
+    #[test]
+    fn the_average_equals_the_mean_of_each_window() {
+        let points = noisy(500);
+        let window = window(points.len());
+        assert_eq!(window, 25);
+        for (index, (x, mean)) in moving_average(&points, window).into_iter().enumerate() {
+            let part = &points[index.saturating_sub(12)..(index + 13).min(500)];
+            let expected = part.iter().map(|point| point.1).sum::<f64>() / part.len() as f64;
+            assert!((mean - expected).abs() < 1e-9 && x == points[index].0);
+        }
+        assert!(moving_average(&[], 1).is_empty());
+    }
+
+    #[test]
+    fn a_spike_of_one_step_stays_in_a_long_series() {
+        let mut points = noisy(100_000);
+        points[54_321].1 = 9.0;
+        points[54_322].1 = -9.0;
+        let kept = envelope(&points);
+        assert!(kept.len() <= 2 * COLUMNS);
+        assert!(kept.contains(&(54_321.0, 9.0)) && kept.contains(&(54_322.0, -9.0)));
+        assert!(kept.is_sorted_by(|one, two| one.0 <= two.0));
+        let thin = thinned(&points);
+        assert!(thin.len() <= COLUMNS + 1 && thin.last() == points.last());
+    }
+
+    #[test]
+    fn ticks_are_round_and_within_the_axis() {
+        for (values, low, high, labels) in [
+            ([0.4, 6.8], 0.0, 8.0, vec!["0", "2", "4", "6", "8"]),
+            ([0.42, 0.69], 0.4, 0.7, vec!["0.4", "0.5", "0.6", "0.7"]),
+        ] {
+            let axis = Axis::over(values.into_iter(), true);
+            assert!((axis.low - low).abs() < 1e-9 && (axis.high - high).abs() < 1e-9);
+            let written: Vec<String> = axis.ticks.iter().map(|tick| axis.label(*tick)).collect();
+            assert_eq!(written, labels);
+        }
+        let steps = Axis::over([1.0, 4_000.0].into_iter(), false);
+        assert_eq!((steps.low, steps.high), (1.0, 4_000.0));
+        assert!(
+            steps
+                .ticks
+                .iter()
+                .all(|tick| (1.0..=4_000.0).contains(tick))
+        );
+        // One value: it stands in the middle.
+        let flat = Axis::over([2.0, 2.0].into_iter(), true);
+        assert!(flat.low < 2.0 && 2.0 < flat.high && flat.share(2.0).is_finite());
+    }
+}

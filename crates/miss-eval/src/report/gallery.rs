@@ -95,8 +95,8 @@ impl Card<'_> {
                     }
                     p.tags {
                         span { (kind) }
-                        @if let Some(organ) = &prediction.organ { span { (organ.to_lowercase()) } }
-                        @for question_type in &prediction.question_types { span { (question_type.to_lowercase()) } }
+                        @if let Some(organ) = &prediction.organ { span { (spelled_out(organ)) } }
+                        @for question_type in &prediction.question_types { span { (spelled_out(question_type)) } }
                         span title="probability of the whole answer, as the model sees it" {
                             "p = " (format!("{:.2}", prediction.log_probability.exp()))
                         }
@@ -104,6 +104,18 @@ impl Card<'_> {
                 }
             }
         }
+    }
+}
+
+/// A dataset's code as a word: VQA-RAD shortens some. What is not known stays as it is, in lower case.
+fn spelled_out(code: &str) -> String {
+    match code {
+        "ABD" => "abdomen".to_owned(),
+        "ABN" => "abnormality".to_owned(),
+        "ATTRIB" => "attribute".to_owned(),
+        "POS" => "position".to_owned(),
+        "PRES" => "presence".to_owned(),
+        other => other.to_lowercase(),
     }
 }
 

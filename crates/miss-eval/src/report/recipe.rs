@@ -35,11 +35,11 @@ pub(super) fn section(input: &ReportInput<'_>) -> Markup {
                             tr.total { th scope="row" { "Sum" } td {} td { (duration(total)) } }
                         }
                     }
-                    details {
-                        summary { "Configuration " b { (input.recipe) } ", as resolved" }
-                        pre { code { (input.config_toml) } }
-                    }
                 }
+            }
+            details {
+                summary { "Configuration " b { (input.recipe) } ", as resolved" }
+                pre { code { (input.config_toml) } }
             }
         }
     }
