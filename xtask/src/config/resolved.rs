@@ -129,11 +129,17 @@ impl Resolved {
         for (key, size) in [
             ("pretrain.image_size", self.pretrain.image_size),
             ("finetune.image_size", self.finetune.image_size),
-            ("predict.image_size", self.predict.image_size),
         ] {
             if let Err(error) = self.model.validate(size) {
                 knobs.refuse(key, &error.to_string());
             }
+        }
+        if self.predict.image_size != self.finetune.image_size {
+            let reason = format!(
+                "fine-tuned weights take images of `finetune.image_size`, {} px; leave this key out",
+                self.finetune.image_size
+            );
+            knobs.refuse("predict.image_size", &reason);
         }
         if self.split.validation_fraction + self.split.test_fraction >= 1.0 {
             let reason = "together with `split.validation_fraction` it leaves nothing to train on; make both smaller";
