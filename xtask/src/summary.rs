@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use miss_eval::{Metrics, Partition, Partitions, Score};
+use miss_eval::{Metrics, Score};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -37,32 +37,22 @@ fn read(path: &Path) -> Result<Metrics, Failure> {
 }
 
 fn scores(metrics: &Metrics) -> String {
-    let [model, majority, lookup] = [
+    let answers = [
         &metrics.partitions,
         &metrics.baselines.majority.partitions,
         &metrics.baselines.question_lookup.partitions,
     ];
     let mut rows = Vec::new();
-    let partitions: [(&str, fn(&Partitions) -> &Partition); 2] = [
-        ("closed = yes/no", |of| &of.yes_no),
-        ("closed = annotated", |of| &of.annotated),
-    ];
-    let kinds: [(&str, fn(&Partition) -> &Score); 3] = [
-        ("closed", |of| &of.closed),
-        ("open", |of| &of.open),
-        ("overall", |of| &of.overall),
-    ];
-    for (partition, of_partition) in partitions {
-        for (kind, of_kind) in kinds {
-            let of = |scores| of_kind(of_partition(scores));
-            rows.push(vec![
-                format!("{kind} ({partition})"),
-                of(model).n.to_string(),
-                percent(of(model).accuracy),
-                format!("{} - {}", percent(of(model).low), percent(of(model).high)),
-                percent(of(majority).accuracy),
-                percent(of(lookup).accuracy),
-            ]);
+    for (meaning, of) in [
+        ("yes/no", answers.map(|scores| scores.yes_no)),
+        ("annotated", answers.map(|scores| scores.annotated)),
+    ] {
+        for (kind, scores) in [
+            ("closed", of.map(|partition| partition.closed)),
+            ("open", of.map(|partition| partition.open)),
+            ("overall", of.map(|partition| partition.overall)),
+        ] {
+            rows.push(row(format!("{kind} (closed = {meaning})"), scores));
         }
     }
     let heading = [
@@ -86,6 +76,17 @@ fn scores(metrics: &Metrics) -> String {
     )
 }
 
+fn row(name: String, [model, majority, lookup]: [Score; 3]) -> Vec<String> {
+    vec![
+        name,
+        model.n.to_string(),
+        percent(model.accuracy),
+        format!("{} - {}", percent(model.low), percent(model.high)),
+        percent(majority.accuracy),
+        percent(lookup.accuracy),
+    ]
+}
+
 fn percent(share: f64) -> String {
     format!("{:.1}", 100.0 * share)
 }
@@ -93,7 +94,7 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use miss_eval::{Baseline, Baselines};
+    use miss_eval::{Baseline, Baselines, Partition, Partitions};
 
     #[test]
     fn shows_every_number_with_its_meaning() {

@@ -241,7 +241,9 @@ mod tests {
     #[test]
     fn refuses_what_is_not_an_assignment() {
         for argument in ["epochs", "=3", "a..b=3", ""] {
-            let error = Written::default().lay_over(argument).unwrap_err();
+            let error = Written::default()
+                .lay_over(argument)
+                .expect_err("no assignment");
             assert_eq!(
                 error.to_string(),
                 format!(
@@ -253,7 +255,9 @@ mod tests {
 
     #[test]
     fn broken_toml_names_the_line() {
-        let error = parse("name = \"a\"\nseed = = 3\n").unwrap_err().to_string();
+        let error = parse("name = \"a\"\nseed = = 3\n")
+            .expect_err("broken")
+            .to_string();
         assert!(error.starts_with("a.toml:2:8: not valid TOML: "), "{error}");
     }
 }

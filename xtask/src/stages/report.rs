@@ -15,33 +15,47 @@ use crate::failure::Failure;
 use crate::plan::Stage;
 use crate::run::Run;
 
-/// The losses to draw: stage, its name in the report, file, axis, and the name in the report of each field.
-const LOSSES: [(Stage, &str, &str, &str, &[(&str, &str)]); 3] = [
-    (
-        Stage::Pretrain,
-        "Pretraining",
-        "losses.jsonl",
-        "step",
-        &[
-            ("itc", "image–text contrast (ITC)"),
-            ("itm", "image–text matching (ITM)"),
-            ("lm", "captioning (LM)"),
-        ],
-    ),
-    (
-        Stage::Finetune,
-        "Fine-tuning",
-        "losses.jsonl",
-        "step",
-        &[("loss", "answer loss, training")],
-    ),
-    (
-        Stage::Finetune,
-        "Fine-tuning",
-        "validation.jsonl",
-        "epoch",
-        &[("loss", "answer loss, validation")],
-    ),
+/// A loss to draw, one value a line of a file.
+struct Curve {
+    stage: Stage,
+    heading: &'static str,
+    file: &'static str,
+    /// The field along the axis.
+    unit: &'static str,
+    field: &'static str,
+    name: &'static str,
+}
+
+impl Curve {
+    const fn pretraining(field: &'static str, name: &'static str) -> Self {
+        Self {
+            stage: Stage::Pretrain,
+            heading: "Pretraining",
+            file: "losses.jsonl",
+            unit: "step",
+            field,
+            name,
+        }
+    }
+
+    const fn finetuning(file: &'static str, unit: &'static str, name: &'static str) -> Self {
+        Self {
+            stage: Stage::Finetune,
+            heading: "Fine-tuning",
+            file,
+            unit,
+            field: "loss",
+            name,
+        }
+    }
+}
+
+const CURVES: [Curve; 5] = [
+    Curve::pretraining("itc", "image–text contrast (ITC)"),
+    Curve::pretraining("itm", "image–text matching (ITM)"),
+    Curve::pretraining("lm", "captioning (LM)"),
+    Curve::finetuning("losses.jsonl", "step", "answer loss, training"),
+    Curve::finetuning("validation.jsonl", "epoch", "answer loss, validation"),
 ];
 
 pub fn run(run: &Run) -> Result<(), Failure> {
@@ -177,21 +191,18 @@ fn audit_rows(audit: &Audit) -> Vec<AuditRow> {
 }
 
 fn losses(run: &Run) -> Result<Vec<LossSeries>, Failure> {
-    let mut series = Vec::new();
-    for (stage, stage_name, file, unit, fields) in LOSSES {
-        let lines = read_lines(&run.folder(stage).join(file))?;
-        for (field, name) in fields {
-            let point =
-                |line: &Value| Some((line.get(unit)?.as_f64()?, line.get(*field)?.as_f64()?));
-            series.push(LossSeries {
-                stage: stage_name.to_owned(),
-                name: (*name).to_owned(),
-                unit: unit.to_owned(),
-                points: lines.iter().filter_map(point).collect(),
-            });
-        }
-    }
-    Ok(series)
+    let series = |curve: &Curve| {
+        let lines = read_lines(&run.folder(curve.stage).join(curve.file))?;
+        let value = |line: &Value, field| line.get(field).and_then(Value::as_f64);
+        let point = |line| Some((value(line, curve.unit)?, value(line, curve.field)?));
+        Ok(LossSeries {
+            stage: curve.heading.to_owned(),
+            name: curve.name.to_owned(),
+            unit: curve.unit.to_owned(),
+            points: lines.iter().filter_map(point).collect(),
+        })
+    };
+    CURVES.iter().map(series).collect()
 }
 
 /// Captions of images spread over the training set.
