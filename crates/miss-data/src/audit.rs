@@ -30,7 +30,8 @@ pub struct Audit {
     pub duplicate_triples: usize,
     /// Test questions whose text, of whatever image, is also a training question's.
     pub repeated_question_text: usize,
-    /// Test questions whose answer no training question has: out of reach for a system that repeats answers.
+    /// Test questions whose answer no training question has: out of reach for a system that repeats
+    /// answers.
     pub test_answers_unseen: usize,
     /// Open test questions.
     pub test_open: usize,
@@ -38,8 +39,8 @@ pub struct Audit {
     pub test_open_answers_unseen: usize,
 }
 
-/// Compares two sets of questions. `image_sha256` maps image names to the hash of their bytes; images without an entry are
-/// compared by name alone.
+/// Compares two sets of questions. `image_sha256` maps image names to the hash of their bytes;
+/// images without an entry are compared by name alone.
 #[must_use]
 pub fn audit(
     train: &[&Question],
@@ -96,8 +97,9 @@ pub fn audit(
 }
 
 impl Audit {
-    /// Whether the test set can be answered from what was seen in training: shared images or rephrased questions.
-    /// Repeated texts and answers do not count: two images may well be asked the same.
+    /// Whether the test set can be answered from what was seen in training: shared images or
+    /// rephrased questions. Repeated texts and answers do not count: two images may well be asked
+    /// the same.
     #[must_use]
     pub fn leaks(&self) -> bool {
         self.test_questions_on_train_images > 0

@@ -67,9 +67,9 @@ pub enum EmbedError {
     },
 }
 
-/// Makes the small copy of the VQA-RAD release in the folder `from` in the folder `out`: the questions without white space
-/// between values, the images they refer to with the longer side at most [`MAX_SIDE`] pixels, licence, citation and
-/// manifest. The same release gives the same bytes.
+/// Makes the small copy of the VQA-RAD release in the folder `from` in the folder `out`: the
+/// questions without white space between values, the images they refer to with the longer side at
+/// most [`MAX_SIDE`] pixels, licence, citation and manifest. The same release gives the same bytes.
 ///
 /// # Errors
 ///
@@ -192,8 +192,8 @@ fn compress(pixels: &[u8], width: u32, height: u32) -> image::ImageResult<Vec<u8
     Ok(bytes)
 }
 
-/// Valid JSON without the white space between its values, but one row of the outer list a line. The values' own bytes are
-/// kept, so that a reader sees the same rows, keys and spellings.
+/// Valid JSON without the white space between its values, but one row of the outer list a line. The
+/// values' own bytes are kept, so that a reader sees the same rows, keys and spellings.
 fn compact_rows(json: &[u8]) -> Vec<u8> {
     let mut compact = Vec::with_capacity(json.len());
     let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);

@@ -61,7 +61,8 @@ fn hex(digest: &[u8]) -> String {
         })
 }
 
-/// A name no other thread or process uses: hidden, in the same folder so that the rename cannot cross file systems.
+/// A name no other thread or process uses: hidden, in the same folder so that the rename cannot
+/// cross file systems.
 fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let Some(name) = path.file_name() else {

@@ -18,6 +18,7 @@ use thiserror::Error;
 /// Channel means that BLIP, ALBEF and CLIP subtract from values in `0..=1`.
 pub const BLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Channel standard deviations that BLIP, ALBEF and CLIP divide by.
+#[allow(clippy::excessive_precision, reason = "written as published")]
 pub const BLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
 
 /// Why an image could not be used.

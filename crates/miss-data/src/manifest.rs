@@ -1,4 +1,5 @@
-//! Manifests: what a dataset consists of, where it comes from and on what terms, down to the hash of each file.
+//! Manifests: what a dataset consists of, where it comes from and on what terms, down to the hash
+//! of each file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -146,7 +147,8 @@ pub struct Problem {
 }
 
 impl Manifest {
-    /// Reads a manifest and checks that its files lie below the dataset's folder and are named once.
+    /// Reads a manifest and checks that its files lie below the dataset's folder and are named
+    /// once.
     ///
     /// # Errors
     ///
@@ -185,8 +187,8 @@ impl Manifest {
         toml::to_string(self).expect("text, flags, and counts below 2^63")
     }
 
-    /// Compares size and hash of every file below `root`, in parallel. Needs no network; files that the manifest does not
-    /// name are ignored.
+    /// Compares size and hash of every file below `root`, in parallel. Needs no network; files that
+    /// the manifest does not name are ignored.
     ///
     /// # Errors
     ///
@@ -218,7 +220,8 @@ impl Manifest {
         })
     }
 
-    /// Hexadecimal sha256 over the files' paths and hashes: names the content, whatever is said about it.
+    /// Hexadecimal sha256 over the files' paths and hashes: names the content, whatever is said
+    /// about it.
     #[must_use]
     pub fn hash(&self) -> String {
         let content: BTreeMap<&str, &str> = self
@@ -229,7 +232,8 @@ impl Manifest {
         sha256_hex(serde_json::json!(content).to_string().as_bytes())
     }
 
-    /// The sha256 of the files directly below `folder`, by file name: what [`audit`](crate::audit::audit) asks for.
+    /// The sha256 of the files directly below `folder`, by file name: what
+    /// [`audit`](crate::audit::audit) asks for.
     #[must_use]
     pub fn sha256_below(&self, folder: &str) -> BTreeMap<String, String> {
         let name = |path: &str| {

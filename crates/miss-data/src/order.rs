@@ -1,12 +1,14 @@
 //! The order of an epoch as a pure function, so that the state of a loader is one integer.
 //!
-//! A stored permutation must be rebuilt to resume and held for millions of records. Here a Feistel network permutes
-//! the smallest power of two that holds all indices, and cycle walking (permute again until the value is in range;
-//! Black and Rogaway, "Ciphers with arbitrary finite domains", 2002) restricts it to `0..len`.
+//! A stored permutation must be rebuilt to resume and held for millions of records. Here a Feistel
+//! network permutes the smallest power of two that holds all indices, and cycle walking (permute
+//! again until the value is in range; Black and Rogaway, "Ciphers with arbitrary finite domains",
+//! 2002) restricts it to `0..len`.
 
 /// Enough for a well mixed order: each half passes through the round function four times.
 const ROUNDS: u64 = 8;
-/// Below this a half of the network would be too narrow to mix; small sets walk a little longer instead.
+/// Below this a half of the network would be too narrow to mix; small sets walk a little longer
+/// instead.
 const MIN_BITS: u32 = 6;
 /// 2^64 divided by the golden ratio, the increment of splitmix64.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -56,8 +58,9 @@ impl Order {
         }
     }
 
-    /// One pass of the network over `left_bits + right_bits` bits. Either half is changed by a function of the other
-    /// alone, hence the pass can be undone, hence it is a permutation, whatever the round function.
+    /// One pass of the network over `left_bits + right_bits` bits. Either half is changed by a
+    /// function of the other alone, hence the pass can be undone, hence it is a permutation,
+    /// whatever the round function.
     fn permute(&self, key: u64, value: u64) -> u64 {
         let left_mask = (1 << self.left_bits) - 1;
         let right_mask = (1 << self.right_bits) - 1;
@@ -75,10 +78,11 @@ impl Order {
     }
 }
 
-/// One number out of several: the seed of every derived random stream, as in `mix(&[seed, epoch, record])`.
+/// One number out of several: the seed of every derived random stream, as in `mix(&[seed, epoch,
+/// record])`.
 ///
-/// `h = 0; for each part: h = f(h xor part + G)`, where `f` and `G` are the output function and the increment of
-/// splitmix64 (Steele, Lea and Flood, OOPSLA 2014). The order of the parts matters.
+/// `h = 0; for each part: h = f(h xor part + G)`, where `f` and `G` are the output function and the
+/// increment of splitmix64 (Steele, Lea and Flood, OOPSLA 2014). The order of the parts matters.
 #[must_use]
 pub fn mix(parts: &[u64]) -> u64 {
     parts
@@ -91,4 +95,129 @@ fn finalise(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     bits ^ (bits >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch(order: &Order, epoch: u64, len: usize) -> Vec<usize> {
+        (0..len)
+            .map(|position| order.index(epoch, position))
+            .collect()
+    }
+
+    fn is_permutation(indices: &[usize]) -> bool {
+        let mut seen = vec![false; indices.len()];
+        indices
+            .iter()
+            .all(|&index| !std::mem::replace(&mut seen[index], true))
+    }
+
+    #[test]
+    fn each_epoch_visits_each_record_once() {
+        let around_powers = (1..17).flat_map(|bits| [(1 << bits) - 1, 1 << bits, (1 << bits) + 1]);
+        for len in (1..=300).chain(around_powers) {
+            let order = Order::new(len, len as u64 * 31);
+            for number in [0, 1, u64::MAX] {
+                assert!(
+                    is_permutation(&epoch(&order, number, len)),
+                    "{len} records, epoch {number}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn epochs_and_seeds_differ_and_repeat() {
+        let order = Order::new(1000, 7);
+        assert_eq!(epoch(&order, 3, 1000), epoch(&Order::new(1000, 7), 3, 1000));
+        assert_ne!(epoch(&order, 3, 1000), epoch(&order, 4, 1000));
+        assert_ne!(epoch(&order, 3, 1000), epoch(&Order::new(1000, 8), 3, 1000));
+    }
+
+    /// The order is fixed for good: a run resumed under another version must go on with the same
+    /// records.
+    #[test]
+    fn the_order_is_what_it_always_was() {
+        // Computed from the description by another program.
+        assert_eq!(
+            epoch(&Order::new(10, 1), 0, 10),
+            [6, 7, 1, 2, 8, 4, 5, 3, 0, 9]
+        );
+    }
+
+    /// Over 4,000 epochs each record stands at each position about as often as any other.
+    #[test]
+    fn no_position_prefers_a_record() {
+        for len in [2_usize, 5, 7, 16, 33] {
+            let order = Order::new(len, 11);
+            let epochs = 4_000;
+            for position in [0, len / 2, len - 1] {
+                let mut counts = vec![0.0; len];
+                (0..epochs).for_each(|number| counts[order.index(number, position)] += 1.0);
+                let expected = epochs as f64 / len as f64;
+                let chi_square: f64 = counts
+                    .iter()
+                    .map(|count| (count - expected).powi(2) / expected)
+                    .sum();
+                // Mean len - 1, standard deviation sqrt(2 (len - 1)); six of them are never met by
+                // chance.
+                let freedom = (len - 1) as f64;
+                let limit = freedom + 6.0 * (2.0 * freedom).sqrt();
+                assert!(
+                    chi_square < limit,
+                    "{len} records, position {position}: {chi_square} > {limit}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_do_not_stay_neighbours() {
+        let order = Order::new(10_000, 5);
+        let indices = epoch(&order, 0, 10_000);
+        let neighbours = indices
+            .windows(2)
+            .filter(|pair| pair[0].abs_diff(pair[1]) == 1)
+            .count();
+        // Expected 2 of 10,000 pairs.
+        assert!(neighbours < 20, "{neighbours} neighbours");
+    }
+
+    #[test]
+    fn ten_million_records_need_no_permutation() {
+        let order = Order::new(10_000_000, 3);
+        let seen: std::collections::BTreeSet<usize> =
+            (0..1000).map(|position| order.index(9, position)).collect();
+        assert_eq!(seen.len(), 1000);
+        assert!(size_of::<Order>() <= 32);
+    }
+
+    #[test]
+    #[should_panic(expected = "position 3 of an epoch of 3 records")]
+    fn a_position_outside_the_epoch_is_a_fault_of_the_caller() {
+        let _ = Order::new(3, 0).index(0, 3);
+    }
+
+    #[test]
+    fn mixing_separates_order_and_number_of_parts() {
+        let mixed = [
+            mix(&[1, 2]),
+            mix(&[2, 1]),
+            mix(&[1, 2, 0]),
+            mix(&[0, 1, 2]),
+            mix(&[]),
+            mix(&[0]),
+        ];
+        for (index, value) in mixed.iter().enumerate() {
+            assert!(!mixed[..index].contains(value));
+        }
+    }
+
+    /// `mix(&[0])` is the first output of splitmix64 seeded with 0, as its authors' code prints it.
+    #[test]
+    fn mixing_is_splitmix64() {
+        assert_eq!(mix(&[0]), 0xE220_A839_7B1D_CDAF);
+    }
 }

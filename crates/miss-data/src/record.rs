@@ -6,8 +6,8 @@ use burn_dataset::{Dataset, DatasetError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// How the dataset itself annotates a question. The paper's partition (is the answer yes or no?) is another one,
-/// taken from the answer by the evaluation.
+/// How the dataset itself annotates a question. The paper's partition (is the answer yes or no?) is
+/// another one, taken from the answer by the evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum AnswerType {

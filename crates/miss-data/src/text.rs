@@ -85,9 +85,9 @@ impl Tokenizer {
         build().map(|bert| Self { bert })
     }
 
-    /// `[CLS] pieces [SEP]`. Lower case, no accents, Chinese characters apart; a word of more than 100 characters is `[UNK]`.
-    /// A special token written in the text, such as `[SEP]`, is that token. Beyond `max_length` the last pieces are
-    /// dropped and `[SEP]` stays last.
+    /// `[CLS] pieces [SEP]`. Lower case, no accents, Chinese characters apart; a word of more than
+    /// 100 characters is `[UNK]`. A special token written in the text, such as `[SEP]`, is that
+    /// token. Beyond `max_length` the last pieces are dropped and `[SEP]` stays last.
     ///
     /// # Errors
     ///
@@ -116,8 +116,9 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// The text of generated ids. Special tokens and ids outside the vocabulary are dropped, pieces joined, and the spaces
-    /// that tokenising put before punctuation and English contractions taken back, as the reference does.
+    /// The text of generated ids. Special tokens and ids outside the vocabulary are dropped, pieces
+    /// joined, and the spaces that tokenising put before punctuation and English contractions taken
+    /// back, as the reference does.
     #[must_use]
     pub fn decode(&self, ids: &[u32]) -> String {
         let pieces: Vec<String> = ids
@@ -126,7 +127,8 @@ impl Tokenizer {
             .filter_map(|&id| self.bert.id_to_token(id))
             .collect();
         let mut text = pieces.join(" ").replace(" ##", "").trim().to_owned();
-        // In the reference's order: an apostrophe between two spaces is joined before the contractions are looked at.
+        // In the reference's order: an apostrophe between two spaces is joined before the
+        // contractions are looked at.
         for (spaced, joined) in [
             (" .", "."),
             (" ?", "?"),

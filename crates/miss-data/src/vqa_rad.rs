@@ -1,8 +1,8 @@
 //! Reader of the official VQA-RAD release (Lau et al., Scientific Data 5:180251, 2018).
 //!
-//! The release is one JSON list and a folder of images. Its slips (numbers for text, stray white space, two misspelt
-//! question types) are repaired where the repair loses nothing, and every repair is noted; what cannot be repaired
-//! is an error that names file, row and remedy.
+//! The release is one JSON list and a folder of images. Its slips (numbers for text, stray white
+//! space, two misspelt question types) are repaired where the repair loses nothing, and every
+//! repair is noted; what cannot be repaired is an error that names file, row and remedy.
 
 use std::fs;
 use std::io;
@@ -157,7 +157,8 @@ impl Row<'_> {
         });
     }
 
-    /// A field's text, white space collapsed; a number is taken as its digits. Empty text is an error.
+    /// A field's text, white space collapsed; a number is taken as its digits. Empty text is an
+    /// error.
     fn text(&mut self, key: &str) -> Result<String, String> {
         let written = match self.fields.get(key) {
             Some(Value::String(text)) => text.clone(),
@@ -186,7 +187,8 @@ impl Row<'_> {
         }
     }
 
-    /// A plain file name: a path out of the image folder is refused here, once, for all who open it later.
+    /// A plain file name: a path out of the image folder is refused here, once, for all who open it
+    /// later.
     fn image(&mut self) -> Result<String, String> {
         let name = self.text("image_name")?;
         let plain = name != "." && name != ".." && !name.contains(['/', '\\', ':', '\0']);

@@ -10,21 +10,22 @@ use super::{ImageError, jpeg};
 
 /// Files beyond this size are refused unread.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
-/// Images whose header announces more pixels are refused before decoding. The largest figures of the supported datasets
-/// have 5,800 pixels a side.
+/// Images whose header announces more pixels are refused before decoding. The largest figures of
+/// the supported datasets have 5,800 pixels a side.
 pub const MAX_PIXELS: u64 = 64 << 20;
 /// Bytes a decoder may take; a 16-bit RGBA image of [`MAX_PIXELS`] fits.
 const MAX_DECODER_BYTES: u64 = 8 * MAX_PIXELS + (64 << 20);
 
 /// Decodes a JPEG or PNG, of whatever mode, to 8-bit RGB.
 ///
-/// Grey becomes three equal channels, palettes are resolved, 16-bit values are scaled by 255/65535 and rounded,
-/// transparency is dropped and the colour under it kept, CMYK is converted as Pillow does. An orientation tag is not
-/// applied, as in the published pipelines.
+/// Grey becomes three equal channels, palettes are resolved, 16-bit values are scaled by 255/65535
+/// and rounded, transparency is dropped and the colour under it kept, CMYK is converted as Pillow
+/// does. An orientation tag is not applied, as in the published pipelines.
 ///
 /// # Errors
 ///
-/// [`ImageError`], naming the file and what to do. A JPEG that stops early is an error, not a grey area.
+/// [`ImageError`], naming the file and what to do. A JPEG that stops early is an error, not a grey
+/// area.
 pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
     let bytes = read_capped(path)?;
     let reader = ImageReader::new(Cursor::new(bytes.as_slice()));
@@ -60,7 +61,8 @@ pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
 fn read_capped(path: &Path) -> Result<Vec<u8>, ImageError> {
     let file = File::open(path).map_err(|source| io_error(path, source))?;
     let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too large, even one whose size cannot be asked for.
+    // One byte more than allowed tells a file that is too large, even one whose size cannot be
+    // asked for.
     file.take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| io_error(path, source))?;

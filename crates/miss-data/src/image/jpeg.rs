@@ -5,12 +5,13 @@ const RESTART_FIRST: u8 = 0xD0;
 const START_OF_IMAGE: u8 = 0xD8;
 const END_OF_IMAGE: u8 = 0xD9;
 
-/// Whether the end-of-image marker of the outermost image is reached. Thumbnails have markers of their own, but lie
-/// inside segments, which are stepped over; bytes after the end do not matter.
+/// Whether the end-of-image marker of the outermost image is reached. Thumbnails have markers of
+/// their own, but lie inside segments, which are stepped over; bytes after the end do not matter.
 pub(super) fn is_complete(bytes: &[u8]) -> bool {
     let mut at = 0;
     loop {
-        // Entropy-coded data, if any, up to the next marker; inside it a byte 0xFF is followed by 0x00.
+        // Entropy-coded data, if any, up to the next marker; inside it a byte 0xFF is followed by
+        // 0x00.
         let Some(offset) = bytes
             .get(at..)
             .and_then(|rest| rest.iter().position(|&byte| byte == 0xFF))
@@ -21,7 +22,8 @@ pub(super) fn is_complete(bytes: &[u8]) -> bool {
         match bytes.get(at) {
             None => return false,
             Some(&END_OF_IMAGE) => return true,
-            // Stuffing, and markers without a segment. Another 0xFF is a fill byte, taken as the next marker's first.
+            // Stuffing, and markers without a segment. Another 0xFF is a fill byte, taken as the
+            // next marker's first.
             Some(0x00 | &TEMPORARY | RESTART_FIRST..=START_OF_IMAGE) => at += 1,
             Some(0xFF) => {}
             Some(_) => {
@@ -59,7 +61,8 @@ mod tests {
         assert!(!is_complete(&[
             0xFF, 0xD8, 0xFF, 0xE1, 0x00, 0x04, 0xFF, 0xD9
         ]));
-        // Fill bytes before the marker, stuffing and a restart marker inside the scan, then the end.
+        // Fill bytes before the marker, stuffing and a restart marker inside the scan, then the
+        // end.
         let scan = [
             0xFF, 0xD8, 0xFF, 0xFF, 0xDA, 0x00, 0x02, 0x12, 0xFF, 0x00, 0xFF, 0xD3, 0x34, 0xFF,
             0xD9,

@@ -1,0 +1,228 @@
+//! Decoding and stretching against pixels computed by another implementation.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use miss_data::file::sha256_file;
+use miss_data::image::{RgbImage, decode_rgb, stretch};
+use serde_json::Value;
+
+/// Decoders differ in the inverse cosine transform and in upsampling colour.
+const JPEG_MEAN_DIFFERENCE: f64 = 0.6;
+const JPEG_SHARE_BEYOND_4: f64 = 0.01;
+
+/// The image of a fixture row, where it is present and unchanged. `shared/...` lies beside the
+/// checkout.
+fn source(folder: &Path, row: &Value) -> Option<PathBuf> {
+    let file = row["file"].as_str().unwrap();
+    let path = match file.strip_prefix("shared/data/") {
+        Some(below) => common::shared_data(below)?,
+        None => folder.join(file),
+    };
+    assert_eq!(
+        sha256_file(&path).unwrap(),
+        row["sha256"].as_str().unwrap(),
+        "{file} was changed"
+    );
+    Some(path)
+}
+
+/// 16-bit grey is scaled, not clipped: where a fixture has both, `scaled16` is the sensible one.
+fn variant(row: &Value) -> &str {
+    if row["variants"].get("scaled16").is_some() {
+        "scaled16"
+    } else {
+        "pil"
+    }
+}
+
+fn differences(found: &[u8], expected: &[u8]) -> Vec<u8> {
+    assert_eq!(found.len(), expected.len());
+    found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| a.abs_diff(*b))
+        .collect()
+}
+
+fn assert_close(found: &[u8], expected: &[u8], jpeg: bool, what: &str) {
+    let differences = differences(found, expected);
+    if !jpeg {
+        let off = differences
+            .iter()
+            .filter(|&&difference| difference > 0)
+            .count();
+        assert_eq!(off, 0, "{what}: pixels that differ");
+        return;
+    }
+    let n = differences.len() as f64;
+    let mean = differences.iter().map(|&d| f64::from(d)).sum::<f64>() / n;
+    let beyond = differences.iter().filter(|&&d| d > 4).count() as f64 / n;
+    let close = mean <= JPEG_MEAN_DIFFERENCE && beyond <= JPEG_SHARE_BEYOND_4;
+    assert!(
+        close,
+        "{what}: mean difference {mean}, share beyond 4 levels {beyond}"
+    );
+}
+
+fn for_each_row(check: impl Fn(&Path, &Value, &Path)) {
+    let Some(folder) = common::parity("preprocess") else {
+        return;
+    };
+    let text = std::fs::read_to_string(folder.join("config.json")).unwrap();
+    let config: Value = serde_json::from_str(&text).unwrap();
+    let rows = config["images"].as_array().unwrap();
+    assert!(!rows.is_empty());
+    for row in rows {
+        if let Some(path) = source(&folder, row) {
+            check(&folder, row, &path);
+        }
+    }
+}
+
+#[test]
+fn files_decode_and_stretch_to_the_reference_s_pixels() {
+    for_each_row(|folder, row, path| {
+        let jpeg = row["format"] == "JPEG";
+        let decoded = decode_rgb(path).unwrap();
+        let size = (
+            row["width"].as_u64().unwrap(),
+            row["height"].as_u64().unwrap(),
+        );
+        assert_eq!(
+            (u64::from(decoded.width()), u64::from(decoded.height())),
+            size
+        );
+        let name = format!("expected/{}-{}", row["index"], variant(row));
+        for size in [224, 64] {
+            let expected = folder.join(format!("{name}-bicubic_{size}.png"));
+            let expected = image::open(&expected).unwrap().into_rgb8();
+            assert_close(
+                &stretch(&decoded, size, size),
+                &expected,
+                jpeg,
+                &format!("{name} at {size}"),
+            );
+        }
+        let pixels = folder.join(format!("{name}-decoded.png"));
+        if pixels.exists() {
+            let expected = image::open(pixels).unwrap().into_rgb8();
+            assert_close(&decoded, &expected, jpeg, &format!("{name}, decoded"));
+            if !jpeg {
+                assert_eq!(
+                    decoded, expected,
+                    "{name}: a lossless file must decode exactly"
+                );
+            }
+        }
+        for channel in 0..3 {
+            let sum: u64 = decoded
+                .pixels()
+                .map(|pixel| u64::from(pixel[channel]))
+                .sum();
+            let mean = sum as f64 / f64::from(decoded.width() * decoded.height());
+            let expected = row["variants"][variant(row)]["decoded_mean"][channel]
+                .as_f64()
+                .unwrap();
+            assert!(
+                (mean - expected).abs() <= JPEG_MEAN_DIFFERENCE,
+                "{name}: mean {mean}, not {expected}"
+            );
+        }
+    });
+}
+
+/// From the reference's own decoded pixels only the resampling can differ.
+#[test]
+fn lossless_pixels_stretch_to_the_reference_s_pixels() {
+    for_each_row(|folder, row, _| {
+        for variant in row["variants"].as_object().unwrap().keys() {
+            let name = format!("expected/{}-{variant}", row["index"]);
+            let pixels = folder.join(format!("{name}-decoded.png"));
+            if !pixels.exists() {
+                continue;
+            }
+            let decoded: RgbImage = image::open(pixels).unwrap().into_rgb8();
+            for size in [224, 64] {
+                let expected = folder.join(format!("{name}-bicubic_{size}.png"));
+                let expected = image::open(expected).unwrap().into_rgb8();
+                assert_close(&stretch(&decoded, size, size), &expected, false, &name);
+            }
+        }
+    });
+}
+
+/// The definition, computed in floating point: separable, kernel of Catmull and Rom widened when
+/// shrinking, weights that sum to one, 8 bits between the passes.
+fn reference_stretch(image: &RgbImage, width: usize, height: usize) -> Vec<u8> {
+    fn pass(pixels: &[u8], rows: usize, from: usize, to: usize) -> Vec<u8> {
+        let scale = from as f64 / to as f64;
+        let widening = scale.max(1.0);
+        let mut result = vec![0; rows * to * 3];
+        for target in 0..to {
+            let centre = (target as f64 + 0.5) * scale;
+            let weight = |source: usize| {
+                let x = ((source as f64 + 0.5 - centre) / widening).abs();
+                if x < 1.0 {
+                    (1.5 * x - 2.5) * x * x + 1.0
+                } else if x < 2.0 {
+                    ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+                } else {
+                    0.0
+                }
+            };
+            let sum: f64 = (0..from).map(weight).sum();
+            for row in 0..rows {
+                for channel in 0..3 {
+                    let at = |source: usize| f64::from(pixels[(row * from + source) * 3 + channel]);
+                    let value: f64 = (0..from).map(|source| weight(source) * at(source)).sum();
+                    result[(row * to + target) * 3 + channel] =
+                        (value / sum).round().clamp(0.0, 255.0) as u8;
+                }
+            }
+        }
+        result
+    }
+    fn transpose(pixels: &[u8], rows: usize, columns: usize) -> Vec<u8> {
+        let at = |row: usize, column: usize| (row * columns + column) * 3;
+        (0..columns)
+            .flat_map(|column| {
+                (0..rows).flat_map(move |row| (0..3).map(move |c| at(row, column) + c))
+            })
+            .map(|index| pixels[index])
+            .collect()
+    }
+    let (from_width, from_height) = (image.width() as usize, image.height() as usize);
+    let wide = pass(image.as_raw(), from_height, from_width, width);
+    let turned = pass(
+        &transpose(&wide, from_height, width),
+        width,
+        from_height,
+        height,
+    );
+    transpose(&turned, width, height)
+}
+
+#[test]
+fn stretch_follows_its_definition_when_shrinking_growing_and_both() {
+    for (from, to) in [
+        ((37, 53), (16, 16)),
+        ((9, 7), (20, 31)),
+        ((40, 5), (8, 24)),
+        ((1, 1), (3, 2)),
+        ((16, 16), (16, 16)),
+    ] {
+        let image = RgbImage::from_fn(from.0, from.1, |x, y| {
+            let noise = |salt: u32| (x * 7919 + y * 104_729 + salt * 1_299_709) % 256;
+            image::Rgb([noise(1) as u8, noise(2) as u8, noise(3) as u8])
+        });
+        let found = stretch(&image, to.0, to.1);
+        let expected = reference_stretch(&image, to.0 as usize, to.1 as usize);
+        // Two passes, each rounded: one level each at most.
+        let worst = differences(&found, &expected).into_iter().max().unwrap();
+        assert!(worst <= 1, "{from:?} to {to:?}: off by {worst}");
+    }
+}
