@@ -24,8 +24,8 @@ const MAX_DECODER_BYTES: u64 = 8 * MAX_PIXELS + (64 << 20);
 ///
 /// # Errors
 ///
-/// [`ImageError`], naming the file and what to do. A JPEG that stops early is an error, not a grey
-/// area.
+/// [`ImageError`], naming the file and what to do. A JPEG without its end marker is an error, not a
+/// grey area; one that was cut and closed again cannot be told from a whole one.
 pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
     let bytes = read_capped(path)?;
     let reader = ImageReader::new(Cursor::new(bytes.as_slice()));
