@@ -42,6 +42,17 @@ fn a_second_run_does_nothing_and_a_changed_knob_redoes_what_follows() {
     assert_eq!(performed(&log), [""; 0]);
     assert!(out.contains("everything is up to date"), "{out}");
 
+    // The recipe saved beside the outputs is the recipe that made them.
+    let saved = small.out("a").join("small/config.toml");
+    let mut again = xtask(&["pipeline"]);
+    again
+        .arg("--config")
+        .arg(saved)
+        .arg("--out")
+        .arg(small.out("a"));
+    let (_, log) = succeed(&mut again);
+    assert_eq!(performed(&log), [""; 0]);
+
     let (_, log) = succeed(&mut small.pipeline("a", &["--set", "predict.beams=1"]));
     assert_eq!(performed(&log), ["predict", "evaluate", "report"]);
     assert_ne!(small.file("a", "predictions.jsonl"), predictions);

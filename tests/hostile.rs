@@ -136,6 +136,22 @@ fn a_truncated_jpeg_that_the_manifest_vouches_for_is_named() {
 }
 
 #[test]
+fn one_image_under_many_names_is_a_leak() {
+    let small = Small::new();
+    let bytes = fs::read(small.image()).unwrap();
+    for entry in fs::read_dir(small.data().join("images")).unwrap() {
+        fs::write(entry.unwrap().path(), &bytes).unwrap();
+    }
+    small.write_manifest();
+    let (code, message) = fail(&mut small.pipeline("a", &["--until", "split"]));
+    assert_eq!(code, 4, "{message}");
+    assert!(
+        message.starts_with("error: the split is declared image-disjoint, but leaks:\n"),
+        "{message}"
+    );
+}
+
+#[test]
 fn an_output_folder_that_cannot_be_made_is_named() {
     let small = Small::new();
     let out = small.out("file");

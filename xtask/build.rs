@@ -14,9 +14,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let workspace = xtask.join("..");
     for krate in folder(&workspace.join("crates"))? {
         let mut sources = vec![krate.join("Cargo.toml")];
-        for part in ["src", "assets"] {
-            collect(&krate.join(part), &mut sources)?;
-            println!("cargo::rerun-if-changed={}", krate.join(part).display());
+        // Cargo takes a watched path that is missing for a change, so a folder is watched where there is one.
+        for part in ["src", "assets"].map(|part| krate.join(part)) {
+            if part.is_dir() {
+                collect(&part, &mut sources)?;
+                println!("cargo::rerun-if-changed={}", part.display());
+            }
         }
         export(&format!("CODE_{}", variable(&krate)), &krate, &sources)?;
     }
@@ -53,11 +56,8 @@ fn export(variable: &str, base: &Path, files: &[PathBuf]) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// All files below `path`, in order of name; nothing when there is no such folder.
+/// All files below `path`, in order of name.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
-    if !path.is_dir() {
-        return Ok(());
-    }
     for entry in folder(path)? {
         if entry.is_dir() {
             collect(&entry, files)?;
