@@ -73,12 +73,7 @@ pub fn run(run: &Run) -> Result<(), Failure> {
             short(&run.manifest.title),
             config.name
         ),
-        summary: format!(
-            "Pretrained on images and template captions, fine-tuned on {} questions, and asked {} questions about {} images that it has not seen.",
-            split.train.len(),
-            split.test.len(),
-            audit.test_images
-        ),
+        summary: summary(&split, &audit),
         recipe: config.name.clone(),
         config_toml: config.to_toml().map_err(Failure::compute)?,
         split_name: format!("{}, seed {}", split.name, split.seed),
@@ -95,6 +90,19 @@ pub fn run(run: &Run) -> Result<(), Failure> {
     });
     let path = file(Stage::Report, "report.html");
     miss_data::write_atomic(&path, page.as_bytes()).map_err(|error| Failure::output(&path, error))
+}
+
+fn summary(split: &Split, audit: &Audit) -> String {
+    let seen = match audit.shared_images + audit.shared_image_bytes {
+        0 => "none of which it had seen".to_owned(),
+        shared => format!("{shared} of which it had seen in training"),
+    };
+    format!(
+        "Pretrained on images and template captions, fine-tuned on {} questions, and asked {} questions about {} images, {seen}.",
+        split.train.len(),
+        split.test.len(),
+        audit.test_images
+    )
 }
 
 /// The name before what a title adds to it.
