@@ -2,10 +2,15 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::plan::{Stage, State, Step};
+
+/// A killed process keeps its lock until the system has taken it apart, which a run that follows at once may meet.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An output folder that can be written and that no other run uses.
 #[derive(Debug)]
@@ -35,19 +40,25 @@ impl RunFolder {
             .write(true)
             .open(&lock_path)
             .map_err(|error| Failure::output(&lock_path, error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(Failure::new(
-                Exit::Output,
-                format!(
-                    "another run is writing to {}; wait for it, or choose another folder with --out",
-                    path.display()
-                ),
-            )),
-            Err(TryLockError::Error(error)) => Err(Failure::output(&lock_path, error)),
+        let start = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => {
+                    return Ok(Self {
+                        path: path.to_owned(),
+                        _lock: lock,
+                    });
+                }
+                Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => sleep(PATIENCE / 20),
+                Err(TryLockError::WouldBlock) => {
+                    let message = format!(
+                        "another run is writing to {}; wait for it, or choose another folder with --out",
+                        path.display()
+                    );
+                    return Err(Failure::new(Exit::Output, message));
+                }
+                Err(TryLockError::Error(error)) => return Err(Failure::output(&lock_path, error)),
+            }
         }
     }
 

@@ -63,22 +63,19 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         .unwrap_or_else(|| config::workspace().join("runs"));
     let path = out.join(&config.name);
     let device_kind = arguments.device.split(':').next().unwrap_or_default();
-    let plan = Plan::new(
-        &config,
-        &manifest,
-        device_kind,
-        &path.join("stages"),
-        arguments.from,
-    );
+    let plan = || {
+        let stages = path.join("stages");
+        Plan::new(&config, &manifest, device_kind, &stages, arguments.from)
+    };
     if arguments.dry_run {
-        print!(
-            "{}",
-            dry_run::table(&config, &plan, &device, arguments.until)?
-        );
+        let table = dry_run::table(&config, &plan(), &device, arguments.until)?;
+        print!("{table}");
         return Ok(Exit::Ok);
     }
 
+    // What is done is looked at once no other run can change it.
     let folder = RunFolder::open(&path)?;
+    let plan = plan();
     let console = log::start(Some(folder.log()?));
     let interrupt = Interrupt::listen().map_err(|error| {
         Failure::new(Exit::Output, format!("cannot listen for Ctrl-C: {error}"))
