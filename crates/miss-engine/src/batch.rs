@@ -8,7 +8,11 @@ use rayon::prelude::*;
 use crate::error::EngineError;
 
 /// The images called `names`, normalised: `[images, 3, size, size]`.
-pub(crate) fn image_tensor(images: &ImageSet, names: &[&str], device: &Device) -> Result<Tensor<4>, EngineError> {
+pub(crate) fn image_tensor(
+    images: &ImageSet,
+    names: &[&str],
+    device: &Device,
+) -> Result<Tensor<4>, EngineError> {
     let side = images.size() as usize;
     let plane = side * side;
     let pixels = names

@@ -12,7 +12,9 @@ pub enum DeviceError {
         name: String,
     },
     /// The program was built without CUDA.
-    #[error("this program was built without CUDA; build it with `--features cuda`, or use --device cpu")]
+    #[error(
+        "this program was built without CUDA; build it with `--features cuda`, or use --device cpu"
+    )]
     NoCuda,
     /// The driver, NVRTC or the card is missing.
     #[error("{name} does not answer: {reason}; check `nvidia-smi`, or use --device cpu")]
@@ -52,7 +54,10 @@ fn cuda(name: &str, index: usize) -> Result<Device, DeviceError> {
     // The runtime has no way to ask: a missing driver shows as a panic of the first use.
     let probe = std::panic::catch_unwind(|| {
         let device = Device::cuda(index);
-        device.sync().map(|()| device).map_err(|error| format!("{error:?}"))
+        device
+            .sync()
+            .map(|()| device)
+            .map_err(|error| format!("{error:?}"))
     });
     let unavailable = |reason: String| DeviceError::Unavailable {
         name: name.to_string(),
@@ -83,7 +88,12 @@ mod tests {
     fn names() {
         assert!(open_device("cpu").is_ok());
         for name in ["gpu", "cuda:", "cuda:x", "cudas", ""] {
-            assert_eq!(open_device(name).err(), Some(DeviceError::Unknown { name: name.to_string() }));
+            assert_eq!(
+                open_device(name).err(),
+                Some(DeviceError::Unknown {
+                    name: name.to_string()
+                })
+            );
         }
     }
 }

@@ -20,7 +20,9 @@ pub enum EngineError {
         reason: String,
     },
     /// A record names an image that is not among those loaded.
-    #[error("record {record} names image {image}, which was not loaded; load every image that the records name")]
+    #[error(
+        "record {record} names image {image}, which was not loaded; load every image that the records name"
+    )]
     NoImage {
         /// The record.
         record: String,
@@ -38,7 +40,9 @@ pub enum EngineError {
         need: usize,
     },
     /// A text is longer than the model has positions for.
-    #[error("{what} may have {tokens} tokens, but the model has {positions} positions; lower the one or raise text.positions")]
+    #[error(
+        "{what} may have {tokens} tokens, but the model has {positions} positions; lower the one or raise text.positions"
+    )]
     TooLong {
         /// Captions, questions or answers.
         what: &'static str,

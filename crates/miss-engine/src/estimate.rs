@@ -65,12 +65,20 @@ impl Workload<'_> {
                 let visits = (config.epochs * pairs) as f64;
                 // The decoder adds its self-attention and the head's transform.
                 let width = model.text.width as f64;
-                let trained = cost.image_parameters() + text + 4.0 * width * width * model.text.depth as f64;
+                let trained =
+                    cost.image_parameters() + text + 4.0 * width * width * model.text.depth as f64;
                 let steps = (config.epochs * pairs.div_ceil(config.batch)) as f64;
                 Estimate {
                     flops: visits * (3.0 * with_gradient + momentum),
                     optimizer_bytes: steps * trained * FLOAT as f64 * OPTIMIZER_PASSES,
-                    memory_bytes: cost.training_bytes(trained, config.batch, config.image_size, 4 * caption, 3 * config.batch, caption),
+                    memory_bytes: cost.training_bytes(
+                        trained,
+                        config.batch,
+                        config.image_size,
+                        4 * caption,
+                        3 * config.batch,
+                        caption,
+                    ),
                 }
             }
             Self::Finetune(config, questions) => {
@@ -86,7 +94,14 @@ impl Workload<'_> {
                 Estimate {
                     flops: (config.epochs * questions) as f64 * 3.0 * forward,
                     optimizer_bytes: steps * trained * FLOAT as f64 * OPTIMIZER_PASSES,
-                    memory_bytes: cost.training_bytes(trained, config.batch, config.image_size, QUESTION + ANSWER, config.batch, ANSWER),
+                    memory_bytes: cost.training_bytes(
+                        trained,
+                        config.batch,
+                        config.image_size,
+                        QUESTION + ANSWER,
+                        config.batch,
+                        ANSWER,
+                    ),
                 }
             }
             Self::Predict(config, questions) => {
@@ -154,7 +169,8 @@ impl Cost<'_> {
     fn image_parameters(&self) -> f64 {
         let config = &self.0.image;
         let width = config.width as f64;
-        12.0 * width * width * config.depth as f64 + 3.0 * (config.patch * config.patch) as f64 * width
+        12.0 * width * width * config.depth as f64
+            + 3.0 * (config.patch * config.patch) as f64 * width
     }
 
     /// One text stack: embeddings and layers.
@@ -168,11 +184,21 @@ impl Cost<'_> {
 
     /// Parameters, gradients and both moments, and what a step keeps for its backward pass: about
     /// 20 widths a token and layer, the attention probabilities, and four copies of the logits.
-    fn training_bytes(&self, parameters: f64, batch: usize, image_size: usize, text_tokens: usize, text_rows: usize, target_tokens: usize) -> u64 {
+    fn training_bytes(
+        &self,
+        parameters: f64,
+        batch: usize,
+        image_size: usize,
+        text_tokens: usize,
+        text_rows: usize,
+        target_tokens: usize,
+    ) -> u64 {
         let (image, text) = (&self.0.image, &self.0.text);
         let tokens = image.tokens(image_size);
-        let image_kept = batch * image.depth * tokens * (20 * image.width + 3 * image.heads * tokens);
-        let text_kept = text_rows * text.depth * text_tokens * (24 * text.width + 3 * text.heads * tokens);
+        let image_kept =
+            batch * image.depth * tokens * (20 * image.width + 3 * image.heads * tokens);
+        let text_kept =
+            text_rows * text.depth * text_tokens * (24 * text.width + 3 * text.heads * tokens);
         let key_values = 2 * text_rows * text.depth * tokens * text.width;
         let logits = 4 * batch * target_tokens * text.vocabulary;
         let kept = (image_kept + text_kept + key_values + logits) as u64;

@@ -7,7 +7,9 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use miss_data::{ImageSet, Order, Question, mix};
-use miss_model::{Answers, BeamSearch, ModelConfig, PretrainModel, Questions, SpecialTokens, VqaModel};
+use miss_model::{
+    Answers, BeamSearch, ModelConfig, PretrainModel, Questions, SpecialTokens, VqaModel,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{distinct, encode, image_tensor, tokenizer};
@@ -93,7 +95,10 @@ struct Finetuning {
 ///
 /// When a record names an image that is not in `images`, the pretrained weights do not fit, the loss
 /// is not finite, or a file cannot be read or written.
-#[expect(clippy::too_many_arguments, reason = "each is one thing that a caller has anyway")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one thing that a caller has anyway"
+)]
 pub fn finetune(
     model: &ModelConfig,
     config: &FinetuneConfig,
@@ -108,9 +113,16 @@ pub fn finetune(
     model.validate(config.image_size)?;
     guard::enough("training questions", train.len(), 1)?;
     guard::fits("questions", config.question_tokens, model)?;
-    let named = |rows: &[&Question]| rows.iter().map(|row| (row.id.clone(), row.image.clone())).collect::<Vec<_>>();
+    let named = |rows: &[&Question]| {
+        rows.iter()
+            .map(|row| (row.id.clone(), row.image.clone()))
+            .collect::<Vec<_>>()
+    };
     for rows in [named(train), named(validation)] {
-        guard::images(images, rows.iter().map(|(id, image)| (id.as_str(), image.as_str())))?;
+        guard::images(
+            images,
+            rows.iter().map(|(id, image)| (id.as_str(), image.as_str())),
+        )?;
     }
     let train = samples(train, config, model)?;
     let validation = samples(validation, config, model)?;
@@ -125,10 +137,16 @@ pub fn finetune(
         None => Finetuning::new(model, config, pretrained, &device)?,
     };
     if run.counters.step > 0 {
-        tracing::info!(step = run.counters.step, "fine-tuning goes on from its saved state");
+        tracing::info!(
+            step = run.counters.step,
+            "fine-tuning goes on from its saved state"
+        );
     }
     let mut losses = Journal::open(&folder.join("losses.jsonl"), run.counters.step)?;
-    let mut validations = Journal::open(&folder.join("validation.jsonl"), run.counters.epochs_validated)?;
+    let mut validations = Journal::open(
+        &folder.join("validation.jsonl"),
+        run.counters.epochs_validated,
+    )?;
 
     let epoch_steps = train.len().div_ceil(config.batch);
     let steps = config.epochs * epoch_steps;
@@ -140,7 +158,10 @@ pub fn finetune(
     };
     let order = Order::new(train.len(), config.stream(Stream::Order, 0));
     while run.counters.step < steps {
-        let (epoch, within) = (run.counters.step / epoch_steps, run.counters.step % epoch_steps);
+        let (epoch, within) = (
+            run.counters.step / epoch_steps,
+            run.counters.step % epoch_steps,
+        );
         let first = within * config.batch;
         let batch: Vec<&Sample<'_>> = (first..(first + config.batch).min(train.len()))
             .map(|position| &train[order.index(epoch as u64, position)])
@@ -163,7 +184,13 @@ pub fn finetune(
         })?;
         if step.is_multiple_of(epoch_steps) && !validation.is_empty() {
             let result = run.validate(epoch + 1, config, &validation, images)?;
-            tracing::info!(epoch = result.epoch, loss = result.loss, correct = result.correct, n = result.n, "validation");
+            tracing::info!(
+                epoch = result.epoch,
+                loss = result.loss,
+                correct = result.correct,
+                n = result.n,
+                "validation"
+            );
             validations.append(&result)?;
             run.counters.epochs_validated += 1;
             if run.counters.best.is_none_or(|best| result.beats(&best)) {
@@ -229,7 +256,10 @@ impl Finetuning {
     ) -> Result<Self, EngineError> {
         device.seed(config.stream(Stream::Initial, 0));
         let model = match pretrained {
-            Some(Pretrained { weights, image_size }) => {
+            Some(Pretrained {
+                weights,
+                image_size,
+            }) => {
                 let fresh = PretrainModel::new(model, image_size, device);
                 let loaded = miss_model::load(fresh, weights)?;
                 VqaModel::from_pretrained(loaded, model, config.image_size)
@@ -365,7 +395,12 @@ fn samples<'a>(
             Ok(Sample {
                 id: &row.id,
                 image: &row.image,
-                question: encode(&tokenizer, &row.id, &row.question, Some(config.question_tokens))?,
+                question: encode(
+                    &tokenizer,
+                    &row.id,
+                    &row.question,
+                    Some(config.question_tokens),
+                )?,
                 answer: encode(&tokenizer, &row.id, &row.answer, Some(model.text.positions))?,
             })
         })

@@ -14,10 +14,18 @@ pub(crate) fn enough(what: &'static str, have: usize, need: usize) -> Result<(),
 }
 
 /// That the model has a position for each of `tokens` tokens.
-pub(crate) fn fits(what: &'static str, tokens: usize, model: &ModelConfig) -> Result<(), EngineError> {
+pub(crate) fn fits(
+    what: &'static str,
+    tokens: usize,
+    model: &ModelConfig,
+) -> Result<(), EngineError> {
     let positions = model.text.positions;
     if tokens > positions {
-        return Err(EngineError::TooLong { what, tokens, positions });
+        return Err(EngineError::TooLong {
+            what,
+            tokens,
+            positions,
+        });
     }
     Ok(())
 }

@@ -24,7 +24,9 @@ pub(crate) fn draw(
     let pick = |similarities: &[f32], row: usize, stream: u64| {
         let similarities = &similarities[row * batch..][..batch];
         let random = mix(&[seed, stream, row as u64]) as f64 / 2f64.powi(64);
-        sample(similarities, random, |other| captions[other] == captions[row])
+        sample(similarities, random, |other| {
+            captions[other] == captions[row]
+        })
     };
     let mut pairs = Vec::with_capacity(2 * batch);
     pairs.extend((0..batch).filter_map(|text| {
@@ -41,13 +43,25 @@ pub(crate) fn draw(
 /// An index drawn from `softmax(similarities) + FLOOR`, without those `excluded`; `random` is in
 /// `[0, 1)`.
 fn sample(similarities: &[f32], random: f64, excluded: impl Fn(usize) -> bool) -> Option<usize> {
-    let highest = similarities.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f64> = similarities.iter().map(|s| f64::from(s - highest).exp()).collect();
+    let highest = similarities
+        .iter()
+        .copied()
+        .fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f64> = similarities
+        .iter()
+        .map(|s| f64::from(s - highest).exp())
+        .collect();
     let sum: f64 = exponentials.iter().sum();
     let weights: Vec<f64> = exponentials
         .iter()
         .enumerate()
-        .map(|(index, value)| if excluded(index) { 0.0 } else { value / sum + FLOOR })
+        .map(|(index, value)| {
+            if excluded(index) {
+                0.0
+            } else {
+                value / sum + FLOOR
+            }
+        })
         .collect();
     let mut left = random * weights.iter().sum::<f64>();
     for (index, weight) in weights.iter().enumerate() {
@@ -71,7 +85,11 @@ mod tests {
         for seed in 0..200 {
             let pairs = draw(&similarities, &similarities, &captions, seed);
             assert_eq!(pairs.len(), 8);
-            assert!(pairs.iter().all(|pair| captions[pair.text] != captions[pair.image]));
+            assert!(
+                pairs
+                    .iter()
+                    .all(|pair| captions[pair.text] != captions[pair.image])
+            );
         }
     }
 

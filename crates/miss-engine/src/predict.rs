@@ -41,7 +41,12 @@ pub fn predict(
     model.validate(config.image_size)?;
     guard::fits("questions", config.question_tokens, model)?;
     guard::fits("answers", config.max_length, model)?;
-    guard::images(images, questions.iter().map(|row| (row.id.as_str(), row.image.as_str())))?;
+    guard::images(
+        images,
+        questions
+            .iter()
+            .map(|row| (row.id.as_str(), row.image.as_str())),
+    )?;
     let tokenizer = tokenizer()?;
     let model = miss_model::load(VqaModel::new(model, config.image_size, device), weights)?;
     let special = SpecialTokens::default();
@@ -62,10 +67,16 @@ pub fn predict(
             .iter()
             .map(|index| {
                 let row = questions[*index];
-                encode(&tokenizer, &row.id, &row.question, Some(config.question_tokens))
+                encode(
+                    &tokenizer,
+                    &row.id,
+                    &row.question,
+                    Some(config.question_tokens),
+                )
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let (names, image_rows) = distinct(batch.iter().map(|index| questions[*index].image.as_str()));
+        let (names, image_rows) =
+            distinct(batch.iter().map(|index| questions[*index].image.as_str()));
         let states = model.question_states(
             model.image_states(image_tensor(images, &names, device)?, 0.0),
             &Questions::new(&rows, &image_rows, &special, device),

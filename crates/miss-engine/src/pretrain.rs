@@ -17,7 +17,9 @@ use crate::journal::Journal;
 use crate::negatives;
 use crate::observe::{Ended, Observer, StepEvent};
 use crate::schedule::Schedule;
-use crate::state::{States, load_module, load_optimizer, load_queues, save_module, save_optimizer, save_queues};
+use crate::state::{
+    States, load_module, load_optimizer, load_queues, save_module, save_optimizer, save_queues,
+};
 
 /// An image and the captions that one is drawn from at every visit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +94,12 @@ pub fn pretrain(
     model.validate(config.image_size)?;
     guard::enough("image–text pairs", pairs.len(), 2)?;
     guard::fits("captions", config.caption_tokens, model)?;
-    guard::images(images, pairs.iter().map(|pair| (pair.image.as_str(), pair.image.as_str())))?;
+    guard::images(
+        images,
+        pairs
+            .iter()
+            .map(|pair| (pair.image.as_str(), pair.image.as_str())),
+    )?;
     let captions = encode_captions(pairs, config.caption_tokens)?;
 
     let weights = folder.join("model.safetensors");
@@ -128,10 +135,14 @@ pub fn pretrain(
             .map(|record| {
                 let captions = &captions[*record];
                 let seed = config.stream(Stream::Caption, 0);
-                captions[miss_data::draw(captions.len(), seed, epoch as u64, *record as u64)].clone()
+                captions[miss_data::draw(captions.len(), seed, epoch as u64, *record as u64)]
+                    .clone()
             })
             .collect();
-        let names: Vec<&str> = records.iter().map(|record| pairs[*record].image.as_str()).collect();
+        let names: Vec<&str> = records
+            .iter()
+            .map(|record| pairs[*record].image.as_str())
+            .collect();
         let learning_rate = schedule.rate(run.step);
         let alpha = config.alpha * (run.step as f64 / (ALPHA_EPOCHS * epoch_steps) as f64).min(1.0);
 
@@ -218,7 +229,10 @@ impl Pretraining {
         device.seed(config.stream(Stream::Dropout, self.step));
         let captions = Captions::new(rows, &SpecialTokens::default(), device);
         let model = self.model.clone().clamp_temperature();
-        self.momentum = self.momentum.clone().follow(&model.encoders, config.momentum);
+        self.momentum = self
+            .momentum
+            .clone()
+            .follow(&model.encoders, config.momentum);
         let contrast = model.contrast(images, &captions, &self.momentum, &self.queues, alpha);
         self.queues = self
             .queues
@@ -233,7 +247,11 @@ impl Pretraining {
         );
         let both = model.match_and_caption(contrast.image_states, &captions, &pairs);
         let losses = Tensor::cat(
-            vec![contrast.loss.clone(), both.matching.clone(), both.captioning.clone()],
+            vec![
+                contrast.loss.clone(),
+                both.matching.clone(),
+                both.captioning.clone(),
+            ],
             0,
         );
         let total = contrast.loss + both.matching + both.captioning;
@@ -268,7 +286,11 @@ impl Pretraining {
         Ok(Self {
             model: load_module(fresh.model, &at.join("model.bpk"))?,
             momentum: load_module(fresh.momentum, &at.join("momentum.bpk"))?,
-            queues: load_queues(&fresh.queues, counters.queue_pointer, &at.join("queues.bpk"))?,
+            queues: load_queues(
+                &fresh.queues,
+                counters.queue_pointer,
+                &at.join("queues.bpk"),
+            )?,
             optimizer: load_optimizer(fresh.optimizer, &at.join("optimizer.bpk"))?,
             step: counters.step,
         })

@@ -29,10 +29,18 @@ mod tests {
 
     #[test]
     fn rises_then_falls_to_the_lowest() {
-        let schedule = Schedule { highest: 1.0, lowest: 0.1, warmup: 4, steps: 104 };
+        let schedule = Schedule {
+            highest: 1.0,
+            lowest: 0.1,
+            warmup: 4,
+            steps: 104,
+        };
         assert_eq!([0, 1, 3].map(|step| schedule.rate(step)), [0.25, 0.5, 1.0]);
         assert_eq!(schedule.rate(4), 1.0);
-        assert!((schedule.rate(54) - 0.55).abs() < 1e-12, "half-way is the mean of both rates");
+        assert!(
+            (schedule.rate(54) - 0.55).abs() < 1e-12,
+            "half-way is the mean of both rates"
+        );
         assert!((schedule.rate(104) - 0.1).abs() < 1e-12);
     }
 }

@@ -43,7 +43,10 @@ impl States {
             Err(error) => return Err(EngineError::at(&path)(error.to_string())),
         };
         let current: Current<C> = serde_json::from_slice(&bytes).map_err(|error| {
-            EngineError::at(&path)(format!("{error}; remove {} to begin anew", self.folder.display()))
+            EngineError::at(&path)(format!(
+                "{error}; remove {} to begin anew",
+                self.folder.display()
+            ))
         })?;
         Ok(Some((self.folder.join(current.folder), current.counters)))
     }
@@ -117,7 +120,10 @@ pub(crate) fn save_optimizer(optimizer: &ModuleOptimizer, path: &Path) -> Result
         .map_err(|error| EngineError::at(path)(error.to_string()))
 }
 
-pub(crate) fn load_optimizer(optimizer: ModuleOptimizer, path: &Path) -> Result<ModuleOptimizer, EngineError> {
+pub(crate) fn load_optimizer(
+    optimizer: ModuleOptimizer,
+    path: &Path,
+) -> Result<ModuleOptimizer, EngineError> {
     optimizer
         .load(path)
         .map_err(|error| EngineError::at(path)(error.to_string()))
@@ -144,7 +150,11 @@ pub(crate) fn save_queues(queues: &Queues, path: &Path) -> Result<(), EngineErro
 }
 
 /// Reads queues of the shape of `like`, with the given pointer.
-pub(crate) fn load_queues(like: &Queues, pointer: usize, path: &Path) -> Result<Queues, EngineError> {
+pub(crate) fn load_queues(
+    like: &Queues,
+    pointer: usize,
+    path: &Path,
+) -> Result<Queues, EngineError> {
     let columns = load_module(Columns::of(like), path)?;
     Ok(Queues {
         image: columns.image.val(),
@@ -164,7 +174,10 @@ mod tests {
         let states = States::new(folder.path().join("state"));
         assert!(states.newest::<u64>().unwrap().is_none());
         let write = |value: &'static str| {
-            move |folder: &Path| fs::write(folder.join("x"), value).map_err(|e| EngineError::at(folder)(e.to_string()))
+            move |folder: &Path| {
+                fs::write(folder.join("x"), value)
+                    .map_err(|e| EngineError::at(folder)(e.to_string()))
+            }
         };
         states.save("step-1", &1u64, write("one")).unwrap();
         let broken = states.save("step-2", &2u64, |folder| {
@@ -173,11 +186,19 @@ mod tests {
         });
         assert!(broken.is_err());
         let (at, counters) = states.newest::<u64>().unwrap().unwrap();
-        assert_eq!((counters, fs::read_to_string(at.join("x")).unwrap()), (1, "one".to_string()));
+        assert_eq!(
+            (counters, fs::read_to_string(at.join("x")).unwrap()),
+            (1, "one".to_string())
+        );
         states.save("step-3", &3u64, write("three")).unwrap();
         let (at, counters) = states.newest::<u64>().unwrap().unwrap();
-        assert_eq!((counters, fs::read_to_string(at.join("x")).unwrap()), (3, "three".to_string()));
-        let folders = fs::read_dir(folder.path().join("state")).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir());
+        assert_eq!(
+            (counters, fs::read_to_string(at.join("x")).unwrap()),
+            (3, "three".to_string())
+        );
+        let folders = fs::read_dir(folder.path().join("state"))
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().path().is_dir());
         assert_eq!(folders.count(), 1, "what is older is removed");
     }
 }

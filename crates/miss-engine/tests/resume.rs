@@ -6,8 +6,8 @@ use std::path::Path;
 
 use miss_data::{AnswerType, ImageSet, Question};
 use miss_engine::{
-    Device, Ended, FinetuneConfig, ImageEncoderConfig, ModelConfig, Observer, Pair, PredictConfig, Pretrained,
-    PretrainConfig, StepEvent, TextConfig, finetune, predict, pretrain,
+    Device, Ended, FinetuneConfig, ImageEncoderConfig, ModelConfig, Observer, Pair, PredictConfig,
+    PretrainConfig, Pretrained, StepEvent, TextConfig, finetune, predict, pretrain,
 };
 
 /// Stops after a number of steps.
@@ -26,7 +26,12 @@ const NEVER: usize = usize::MAX;
 
 fn model() -> ModelConfig {
     ModelConfig {
-        image: ImageEncoderConfig { width: 16, depth: 2, heads: 2, patch: 8 },
+        image: ImageEncoderConfig {
+            width: 16,
+            depth: 2,
+            heads: 2,
+            patch: 8,
+        },
         text: TextConfig {
             width: 16,
             depth: 2,
@@ -94,7 +99,10 @@ fn pairs(names: &[String]) -> Vec<Pair> {
         .enumerate()
         .map(|(index, name)| Pair {
             image: name.clone(),
-            captions: vec![format!("an image of case {index}"), "a chest x-ray".to_string()],
+            captions: vec![
+                format!("an image of case {index}"),
+                "a chest x-ray".to_string(),
+            ],
         })
         .collect()
 }
@@ -118,7 +126,16 @@ fn pretrained(folder: &Path, images: &ImageSet, names: &[String], stops: &[usize
     fs::create_dir_all(folder).unwrap();
     let run = |stop| {
         let mut observer = StopAfter(stop);
-        pretrain(&model(), &pretrain_config(), &pairs(names), images, &Device::flex(), folder, &mut observer).unwrap()
+        pretrain(
+            &model(),
+            &pretrain_config(),
+            &pairs(names),
+            images,
+            &Device::flex(),
+            folder,
+            &mut observer,
+        )
+        .unwrap()
     };
     for stop in stops {
         assert_eq!(run(*stop), Ended::Stopped);
@@ -133,12 +150,21 @@ fn pretraining_goes_on_to_the_byte_and_fine_tuning_too() {
     fs::create_dir(&small).unwrap();
     let (small_images, names) = images(&small, 16);
     let (large_images, _) = images(&small, 24);
-    let questions: Vec<Question> = (0..10).map(|index| question(index, &names[index % 6])).collect();
-    let (train, validation): (Vec<&Question>, Vec<&Question>) = (questions[..7].iter().collect(), questions[7..].iter().collect());
+    let questions: Vec<Question> = (0..10)
+        .map(|index| question(index, &names[index % 6]))
+        .collect();
+    let (train, validation): (Vec<&Question>, Vec<&Question>) = (
+        questions[..7].iter().collect(),
+        questions[7..].iter().collect(),
+    );
 
     // Steps are counted over both runs: the two stops are one and four steps into the second.
     let mut outcomes = Vec::new();
-    for (name, stops) in [("whole", vec![]), ("stopped", vec![1, 3]), ("between states", vec![5])] {
+    for (name, stops) in [
+        ("whole", vec![]),
+        ("stopped", vec![1, 3]),
+        ("between states", vec![5]),
+    ] {
         let at = folder.path().join(name).join("pretrain");
         pretrained(&at, &small_images, &names, &stops);
         let tune = folder.path().join(name).join("finetune");
@@ -147,7 +173,10 @@ fn pretraining_goes_on_to_the_byte_and_fine_tuning_too() {
             finetune(
                 &model(),
                 &finetune_config(),
-                Some(Pretrained { weights: &at.join("model.safetensors"), image_size: 16 }),
+                Some(Pretrained {
+                    weights: &at.join("model.safetensors"),
+                    image_size: 16,
+                }),
                 &train,
                 &validation,
                 &large_images,
@@ -207,12 +236,23 @@ fn a_missing_image_and_a_missing_caption_are_named() {
     let mut pairs = pairs(&names);
     let run = |pairs: &[Pair]| {
         let mut observer = StopAfter(NEVER);
-        pretrain(&model(), &pretrain_config(), pairs, &images, &Device::flex(), folder.path(), &mut observer)
-            .unwrap_err()
-            .to_string()
+        pretrain(
+            &model(),
+            &pretrain_config(),
+            pairs,
+            &images,
+            &Device::flex(),
+            folder.path(),
+            &mut observer,
+        )
+        .unwrap_err()
+        .to_string()
     };
     pairs[2].captions.clear();
-    assert_eq!(run(&pairs), "record 2.png: it has no caption; leave the image out or caption it");
+    assert_eq!(
+        run(&pairs),
+        "record 2.png: it has no caption; leave the image out or caption it"
+    );
     pairs[3].image = "gone.png".to_string();
     assert!(run(&pairs).starts_with("record gone.png names image gone.png, which was not loaded"));
 }

@@ -86,7 +86,12 @@ impl Attention {
     /// `bias` is added to the scores `[batch, heads, tokens, source tokens]` and broadcast to
     /// them; a masked position has a large negative number there, as in the reference
     /// (`reference.md` section 4, 4): a row with everything masked stays finite.
-    pub fn forward(&self, hidden: Tensor<3>, source: &KeyValue, bias: Option<Tensor<4>>) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        hidden: Tensor<3>,
+        source: &KeyValue,
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<3> {
         let [batch, tokens, width] = hidden.dims();
         let scale = ((width / self.heads) as f64).powf(-0.5);
         let query = self.split(self.query.forward(hidden.clone())) * scale;

@@ -49,7 +49,9 @@ pub struct ModelConfig {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
     /// Attention splits the width evenly among its heads.
-    #[error("{part}: {heads} heads do not divide a width of {width}; choose a divisor of the width")]
+    #[error(
+        "{part}: {heads} heads do not divide a width of {width}; choose a divisor of the width"
+    )]
     Heads {
         /// `image` or `text`.
         part: &'static str,
@@ -59,7 +61,9 @@ pub enum ConfigError {
         width: usize,
     },
     /// The image is cut into whole patches.
-    #[error("an image of {size} px is not a whole number of {patch} px patches; use a multiple of {patch}")]
+    #[error(
+        "an image of {size} px is not a whole number of {patch} px patches; use a multiple of {patch}"
+    )]
     Patch {
         /// Side of the image in pixels.
         size: usize,

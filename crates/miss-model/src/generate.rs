@@ -49,7 +49,10 @@ impl BeamSearch {
         let mut searches: Vec<Search> = (0..questions).map(|_| Search::new(self)).collect();
         for length in 1..self.max_length {
             let last: Vec<i64> = searches.iter().flat_map(Search::last_tokens).collect();
-            let ids = Tensor::<2, Int>::from_data(TensorData::new(last, [questions * self.beams, 1]), &device);
+            let ids = Tensor::<2, Int>::from_data(
+                TensorData::new(last, [questions * self.beams, 1]),
+                &device,
+            );
             let logits = decoder.step(ids, length - 1);
             let [_, vocabulary] = logits.dims();
             let scores: Vec<f32> = log_softmax(logits, 1)
@@ -59,14 +62,21 @@ impl BeamSearch {
             let mut origins = Vec::with_capacity(questions * self.beams);
             for (index, (search, rows)) in searches.iter_mut().zip(rows).enumerate() {
                 let parents = search.advance(rows, vocabulary, length, self);
-                origins.extend(parents.iter().map(|beam| (index * self.beams + beam) as i64));
+                origins.extend(
+                    parents
+                        .iter()
+                        .map(|beam| (index * self.beams + beam) as i64),
+                );
             }
             if searches.iter().all(|search| search.done) {
                 break;
             }
             decoder.reorder(index_tensor(&origins, &device));
         }
-        searches.into_iter().map(|search| search.finish(self)).collect()
+        searches
+            .into_iter()
+            .map(|search| search.finish(self))
+            .collect()
     }
 }
 
@@ -89,7 +99,11 @@ impl<'a> Decoder<'a> {
         Self {
             model,
             cross: CrossSource {
-                layers: cross.layers.iter().map(|layer| layer.select(rows.clone())).collect(),
+                layers: cross
+                    .layers
+                    .iter()
+                    .map(|layer| layer.select(rows.clone()))
+                    .collect(),
                 bias: cross.bias.map(|bias| bias.select(0, rows)),
             },
             pasts: vec![None; model.decoder_depth()],
@@ -97,7 +111,8 @@ impl<'a> Decoder<'a> {
     }
 
     fn step(&mut self, ids: Tensor<2, Int>, position: usize) -> Tensor<2> {
-        self.model.next_token(ids, position, &mut self.pasts, &self.cross)
+        self.model
+            .next_token(ids, position, &mut self.pasts, &self.cross)
     }
 
     /// Makes row i continue what was row `origins[i]`.
@@ -148,12 +163,20 @@ impl Search {
     ///
     /// `scores` holds the log-probabilities `[beams, vocabulary]` of the next token, `length` the
     /// tokens so far, `[DEC]` counted.
-    fn advance(&mut self, scores: &[f32], vocabulary: usize, length: usize, options: &BeamSearch) -> Vec<usize> {
+    fn advance(
+        &mut self,
+        scores: &[f32],
+        vocabulary: usize,
+        length: usize,
+        options: &BeamSearch,
+    ) -> Vec<usize> {
         if self.done {
             return (0..options.beams).collect();
         }
         let candidates = self.candidates(scores, vocabulary, 2 * options.beams);
-        let best = candidates.first().map_or(f32::NEG_INFINITY, |candidate| candidate.sum);
+        let best = candidates
+            .first()
+            .map_or(f32::NEG_INFINITY, |candidate| candidate.sum);
         let (mut parents, mut beams) = (Vec::new(), Vec::new());
         for (rank, candidate) in candidates.into_iter().enumerate() {
             let parent = &self.beams[candidate.beam];

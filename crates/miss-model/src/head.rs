@@ -34,6 +34,10 @@ impl LanguageModelHead {
     /// caller should select the positions that have a target first.
     pub fn forward(&self, hidden: Tensor<2>, embeddings: &TextEmbeddings) -> Tensor<2> {
         let hidden = self.norm.forward(gelu(self.transform.forward(hidden)));
-        affine(hidden, embeddings.words().transpose(), Some(self.bias.val()))
+        affine(
+            hidden,
+            embeddings.words().transpose(),
+            Some(self.bias.val()),
+        )
     }
 }

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use crate::config::ImageEncoderConfig;
 use crate::init::{WEIGHTS, layer_norm, leaf, linear};
 use crate::patches::patches;
-use crate::position;
+use crate::position::interpolate_positions;
 
 /// LayerNorm epsilon of the ViT family used by BLIP, DeiT and MAE.
 const LAYER_NORM_EPSILON: f64 = 1e-6;
@@ -47,7 +47,9 @@ impl ImageEncoder {
             patch_embedding: linear(3 * config.patch * config.patch, width, device),
             class_token: WEIGHTS.init([1, 1, width], device),
             position_embedding: WEIGHTS.init([1, config.tokens(image_size), width], device),
-            blocks: (0..config.depth).map(|_| Block::new(config, device)).collect(),
+            blocks: (0..config.depth)
+                .map(|_| Block::new(config, device))
+                .collect(),
             norm: layer_norm(width, LAYER_NORM_EPSILON, device),
             patch: config.patch,
         }
@@ -57,7 +59,7 @@ impl ImageEncoder {
     pub fn resized(mut self, image_size: usize) -> Self {
         let tokens = (image_size / self.patch).pow(2) + 1;
         self.position_embedding = self.position_embedding.map(|embedding| {
-            let resized = position::interpolate(embedding.clone().without_autodiff(), tokens);
+            let resized = interpolate_positions(embedding.clone().without_autodiff(), tokens);
             leaf(resized, &embedding)
         });
         self
@@ -100,7 +102,10 @@ impl Block {
     fn forward(&self, hidden: Tensor<3>, drop: f64) -> Tensor<3> {
         let attended = self.attend(self.attention_norm.forward(hidden.clone()));
         let hidden = hidden + drop_path(attended, drop);
-        let inner = gelu(self.expand.forward(self.feed_forward_norm.forward(hidden.clone())));
+        let inner = gelu(
+            self.expand
+                .forward(self.feed_forward_norm.forward(hidden.clone())),
+        );
         hidden + drop_path(self.contract.forward(inner), drop)
     }
 
@@ -139,6 +144,10 @@ fn drop_path(branch: Tensor<3>, rate: f64) -> Tensor<3> {
     }
     let [batch, ..] = branch.dims();
     let keep = 1.0 - rate;
-    let mask = Tensor::<3>::random([batch, 1, 1], Distribution::Bernoulli(keep), &branch.device());
+    let mask = Tensor::<3>::random(
+        [batch, 1, 1],
+        Distribution::Bernoulli(keep),
+        &branch.device(),
+    );
     branch * (mask / keep)
 }

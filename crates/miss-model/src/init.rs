@@ -24,7 +24,9 @@ pub(crate) fn embedding(entries: usize, width: usize, device: &Device) -> Embedd
 }
 
 pub(crate) fn layer_norm(width: usize, epsilon: f64, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(width).with_epsilon(epsilon).init(device)
+    LayerNormConfig::new(width)
+        .with_epsilon(epsilon)
+        .init(device)
 }
 
 /// Draws every parameter of `module` now, in declaration order.

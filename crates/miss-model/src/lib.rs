@@ -22,6 +22,7 @@ pub use config::{ConfigError, ImageEncoderConfig, ModelConfig, TextConfig};
 pub use generate::{BeamSearch, Generated};
 pub use head::LanguageModelHead;
 pub use image_encoder::ImageEncoder;
+pub use position::interpolate_positions;
 pub use pretrain::{
     Captions, Contrast, Encoders, MatchAndCaption, NegativePair, PretrainModel, TiedDecoder,
 };

@@ -11,7 +11,11 @@ pub const LABEL_SMOOTHING: f64 = 0.1;
 ///
 /// `logits` is `[rows, classes]`, `targets` `[rows]`; returns `[rows]`. It works with the log of the
 /// sum of exponentials, so that no `[rows, classes]` of log-probabilities is kept.
-pub fn smoothed_cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
+pub fn smoothed_cross_entropy(
+    logits: Tensor<2>,
+    targets: Tensor<1, Int>,
+    smoothing: f64,
+) -> Tensor<1> {
     let maximum = logits.clone().detach().max_dim(1);
     let shifted = logits - maximum;
     let log_sum = shifted.clone().exp().sum_dim(1).log();
@@ -24,7 +28,10 @@ pub fn smoothed_cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, smooth
 ///
 /// Both are `[batch, batch + queue]`. Returns `[1]`.
 pub fn contrast(similarity: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
-    (log_softmax(similarity, 1) * targets).sum_dim(1).mean().neg()
+    (log_softmax(similarity, 1) * targets)
+        .sum_dim(1)
+        .mean()
+        .neg()
 }
 
 /// Soft targets of the contrast: `α · softmax(momentum similarity) + (1 − α) · identity`
@@ -55,13 +62,18 @@ mod tests {
         let losses: Vec<f32> = smoothed_cross_entropy(logits, targets, 0.1)
             .try_into_vec_as()
             .expect("floats");
-        let expected = [([1.0f64, -2.0, 0.5], 2), ([0.0, 3.0, 1.0], 0)].map(|(row, target): ([f64; 3], usize)| {
-            let sum: f64 = row.iter().map(|value| value.exp()).sum();
-            let negative: Vec<f64> = row.iter().map(|value| sum.ln() - value).collect();
-            0.9 * negative[target] + 0.1 * negative.iter().sum::<f64>() / 3.0
-        });
+        let expected = [([1.0f64, -2.0, 0.5], 2), ([0.0, 3.0, 1.0], 0)].map(
+            |(row, target): ([f64; 3], usize)| {
+                let sum: f64 = row.iter().map(|value| value.exp()).sum();
+                let negative: Vec<f64> = row.iter().map(|value| sum.ln() - value).collect();
+                0.9 * negative[target] + 0.1 * negative.iter().sum::<f64>() / 3.0
+            },
+        );
         for (loss, expected) in losses.iter().zip(expected) {
-            assert!((f64::from(*loss) - expected).abs() < 1e-6, "{loss} against {expected}");
+            assert!(
+                (f64::from(*loss) - expected).abs() < 1e-6,
+                "{loss} against {expected}"
+            );
         }
     }
 }

@@ -6,9 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 ///
 /// The class token's embedding is kept; the grid is interpolated as the reference does
 /// (`reference.md` 1.5): bicubic with a = −0.75, half-pixel centres, borders clamped, no
-/// antialiasing. The result is exact in the sense that one matrix of weights, computed in `f64`,
-/// is applied to both axes.
-pub(crate) fn interpolate(embedding: Tensor<3>, tokens: usize) -> Tensor<3> {
+/// antialiasing. `n` and `tokens - 1` must be square numbers.
+pub fn interpolate_positions(embedding: Tensor<3>, tokens: usize) -> Tensor<3> {
     let [_, from_tokens, width] = embedding.dims();
     if from_tokens == tokens {
         return embedding;
@@ -79,15 +78,21 @@ mod tests {
                 .sum_dim(1)
                 .try_into_vec_as()
                 .expect("floats");
-            assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-6), "{from} -> {to}: {sums:?}");
+            assert!(
+                sums.iter().all(|sum| (sum - 1.0).abs() < 1e-6),
+                "{from} -> {to}: {sums:?}"
+            );
         }
     }
 
     #[test]
     fn the_same_size_changes_nothing() {
         let device = Device::flex();
-        let embedding = Tensor::<1>::from_floats([1.0, 2.0, 3.0, 4.0, 5.0], &device).reshape([1, 5, 1]);
-        let same: Vec<f32> = interpolate(embedding, 5).try_into_vec_as().expect("floats");
+        let embedding =
+            Tensor::<1>::from_floats([1.0, 2.0, 3.0, 4.0, 5.0], &device).reshape([1, 5, 1]);
+        let same: Vec<f32> = interpolate_positions(embedding, 5)
+            .try_into_vec_as()
+            .expect("floats");
         assert_eq!(same, [1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 }

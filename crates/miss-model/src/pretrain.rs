@@ -171,14 +171,20 @@ impl PretrainModel {
         alpha: f64,
     ) -> Contrast {
         // Momentum features and targets carry no gradient: they are computed on the plain device.
-        let image_features = momentum
-            .image_features(momentum.image_encoder.forward(images.clone().inner(), 0.0));
+        let image_features =
+            momentum.image_features(momentum.image_encoder.forward(images.clone().inner(), 0.0));
         let text_features = momentum.text_features(&Tokens {
             ids: captions.text.ids.clone().inner(),
             padding: captions.text.padding.clone().inner(),
         });
-        let all_images = Tensor::cat(vec![image_features.clone().transpose(), queues.image.clone()], 1);
-        let all_texts = Tensor::cat(vec![text_features.clone().transpose(), queues.text.clone()], 1);
+        let all_images = Tensor::cat(
+            vec![image_features.clone().transpose(), queues.image.clone()],
+            1,
+        );
+        let all_texts = Tensor::cat(
+            vec![text_features.clone().transpose(), queues.text.clone()],
+            1,
+        );
         let plain_temperature = self.temperature.val().inner().unsqueeze::<2>();
         let targets = |features: &Tensor<2>, all: &Tensor<2>| {
             let similarity = features.clone().matmul(all.clone()) / plain_temperature.clone();
@@ -251,7 +257,10 @@ impl PretrainModel {
         let images = index(|pair| pair.image);
         let tokens = captions.matching.select(index(|pair| pair.text));
         let cross = CrossSource {
-            layers: image.iter().map(|layer| layer.select(images.clone())).collect(),
+            layers: image
+                .iter()
+                .map(|layer| layer.select(images.clone()))
+                .collect(),
             bias: None,
         };
         let states = self

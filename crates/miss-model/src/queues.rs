@@ -18,7 +18,8 @@ impl Queues {
     pub fn random(projection: usize, size: usize, device: &Device) -> Self {
         let device = device.clone().inner();
         let random = || {
-            let columns = Tensor::<2>::random([projection, size], Distribution::Normal(0.0, 1.0), &device);
+            let columns =
+                Tensor::<2>::random([projection, size], Distribution::Normal(0.0, 1.0), &device);
             let length = columns.clone().square().sum_dim(0).sqrt().clamp_min(1e-12);
             columns / length
         };
@@ -38,7 +39,8 @@ impl Queues {
         let (mut taken, mut pointer) = (batch.saturating_sub(size), self.pointer);
         while taken < batch {
             let count = (batch - taken).min(size - pointer);
-            let columns = |features: &Tensor<2>| features.clone().narrow(0, taken, count).transpose();
+            let columns =
+                |features: &Tensor<2>| features.clone().narrow(0, taken, count).transpose();
             let target = [0..self.image.dims()[0], pointer..pointer + count];
             self.image = self.image.slice_assign(target.clone(), columns(&image));
             self.text = self.text.slice_assign(target, columns(&text));

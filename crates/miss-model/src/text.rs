@@ -189,7 +189,13 @@ impl TextStack {
     ) -> Tensor<3> {
         let bias = padding_bias(padding);
         let hidden = self.embeddings.forward(ids, 0);
-        run(self.layers.iter().map(TextLayer::parts), hidden, Some(bias), None, cross)
+        run(
+            self.layers.iter().map(TextLayer::parts),
+            hidden,
+            Some(bias),
+            None,
+            cross,
+        )
     }
 }
 

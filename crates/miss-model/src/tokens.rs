@@ -47,7 +47,12 @@ pub struct Targets {
 
 impl Tokens {
     /// Pads `rows` to the longest of them; each row's first token is replaced by `first`, if given.
-    pub fn new(rows: &[Vec<u32>], first: Option<u32>, special: &SpecialTokens, device: &Device) -> Self {
+    pub fn new(
+        rows: &[Vec<u32>],
+        first: Option<u32>,
+        special: &SpecialTokens,
+        device: &Device,
+    ) -> Self {
         let length = rows.iter().map(Vec::len).max().unwrap_or(0);
         let mut ids = vec![i64::from(special.padding); rows.len() * length];
         let mut padding = vec![true; rows.len() * length];

@@ -49,7 +49,12 @@ pub struct QuestionStates {
 
 impl Questions {
     /// A batch from token rows (`[CLS] … [SEP]`) and, for each, the row of its image.
-    pub fn new(rows: &[Vec<u32>], image_rows: &[usize], special: &SpecialTokens, device: &Device) -> Self {
+    pub fn new(
+        rows: &[Vec<u32>],
+        image_rows: &[usize],
+        special: &SpecialTokens,
+        device: &Device,
+    ) -> Self {
         let image_rows: Vec<i64> = image_rows.iter().map(|row| *row as i64).collect();
         Self {
             tokens: Tokens::new(rows, Some(special.encoder), special, device),
@@ -85,8 +90,14 @@ impl VqaModel {
     /// Pretraining's decoder attends to image states and this one to text states. Where the two
     /// widths differ, keys and values of the decoder's cross-attention do not fit and are drawn
     /// anew; nothing else is.
-    pub fn from_pretrained(pretrained: PretrainModel, config: &ModelConfig, image_size: usize) -> Self {
-        let PretrainModel { encoders, decoder, .. } = pretrained;
+    pub fn from_pretrained(
+        pretrained: PretrainModel,
+        config: &ModelConfig,
+        image_size: usize,
+    ) -> Self {
+        let PretrainModel {
+            encoders, decoder, ..
+        } = pretrained;
         let joint_encoder = encoders.joint_encoder;
         let device = joint_encoder.embeddings.words().device();
         let mut text_decoder = joint_encoder.clone();
@@ -116,7 +127,11 @@ impl VqaModel {
 
     /// Fuses each question with its image. Keys and values are projected once an image, however
     /// many questions it has.
-    pub fn question_states(&self, image_states: Tensor<3>, questions: &Questions) -> QuestionStates {
+    pub fn question_states(
+        &self,
+        image_states: Tensor<3>,
+        questions: &Questions,
+    ) -> QuestionStates {
         let layers = self.joint_encoder.key_values(image_states);
         let cross = CrossSource {
             layers: layers
@@ -127,7 +142,9 @@ impl VqaModel {
         };
         let Tokens { ids, padding } = questions.tokens.clone();
         QuestionStates {
-            hidden: self.joint_encoder.encode(ids, padding.clone(), Some(&cross)),
+            hidden: self
+                .joint_encoder
+                .encode(ids, padding.clone(), Some(&cross)),
             padding,
         }
     }
@@ -139,7 +156,13 @@ impl VqaModel {
         let Tokens { ids, padding } = answers.tokens.clone();
         let hidden = self.text_decoder.embeddings.forward(ids, 0);
         let layers = self.text_decoder.layers.iter().map(TextLayer::parts);
-        let decoded = run(layers, hidden, Some(causal_bias(padding)), None, Some(&cross));
+        let decoded = run(
+            layers,
+            hidden,
+            Some(causal_bias(padding)),
+            None,
+            Some(&cross),
+        );
         let decoded = target_states(decoded, answers.targets.rows.clone());
         let logits = self.head.forward(decoded, &self.text_decoder.embeddings);
         smoothed_cross_entropy(logits, answers.targets.ids.clone(), smoothing).sum()
@@ -201,7 +224,12 @@ mod tests {
 
     fn config() -> ModelConfig {
         ModelConfig {
-            image: ImageEncoderConfig { width: 16, depth: 1, heads: 2, patch: 4 },
+            image: ImageEncoderConfig {
+                width: 16,
+                depth: 1,
+                heads: 2,
+                patch: 4,
+            },
             text: TextConfig {
                 width: 16,
                 depth: 2,
@@ -219,9 +247,20 @@ mod tests {
     fn what_pretraining_tied_has_its_own_gradients_in_fine_tuning() {
         let device = Device::flex().autodiff();
         device.seed(3);
-        let special = SpecialTokens { padding: 0, separator: 1, decoder: 2, encoder: 3 };
-        let model = VqaModel::from_pretrained(PretrainModel::new(&config(), 8, &device), &config(), 16);
-        let questions = Questions::new(&[vec![4, 5, 1], vec![4, 6, 7, 1]], &[0, 0], &special, &device);
+        let special = SpecialTokens {
+            padding: 0,
+            separator: 1,
+            decoder: 2,
+            encoder: 3,
+        };
+        let model =
+            VqaModel::from_pretrained(PretrainModel::new(&config(), 8, &device), &config(), 16);
+        let questions = Questions::new(
+            &[vec![4, 5, 1], vec![4, 6, 7, 1]],
+            &[0, 0],
+            &special,
+            &device,
+        );
         let answers = Answers::new(&[vec![4, 8, 1], vec![4, 9, 1]], &special, &device);
         let images = Tensor::<4>::ones([1, 3, 16, 16], &device);
         let states = model.question_states(model.image_states(images, 0.0), &questions);
@@ -229,12 +268,15 @@ mod tests {
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         let words = |stack: &TextStack| {
             let id = stack.embeddings.words_id();
-            let gradient = gradients.get::<2>(id).expect("a gradient of the word embeddings");
+            let gradient = gradients
+                .get::<2>(id)
+                .expect("a gradient of the word embeddings");
             gradient.try_into_vec_as::<f32>().expect("floats")
         };
         let (encoder, decoder) = (words(&model.joint_encoder), words(&model.text_decoder));
         // The encoder never sees token 8, which only the answer has; the decoder never sees 5.
-        let row = |gradient: &[f32], token: usize| gradient[token * 16..][..16].iter().any(|g| *g != 0.0);
+        let row =
+            |gradient: &[f32], token: usize| gradient[token * 16..][..16].iter().any(|g| *g != 0.0);
         assert!(row(&encoder, 5) && !row(&encoder, 8));
         assert!(row(&decoder, 8));
         assert_ne!(encoder, decoder);
@@ -244,10 +286,24 @@ mod tests {
     fn an_answer_does_not_depend_on_the_batch() {
         let device = Device::flex();
         device.seed(5);
-        let special = SpecialTokens { padding: 0, separator: 1, decoder: 2, encoder: 3 };
+        let special = SpecialTokens {
+            padding: 0,
+            separator: 1,
+            decoder: 2,
+            encoder: 3,
+        };
         let model = VqaModel::new(&config(), 8, &device);
-        let images = Tensor::<4>::random([2, 3, 8, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
-        let search = crate::BeamSearch { beams: 3, max_length: 6, mask_question_padding: true, special };
+        let images = Tensor::<4>::random(
+            [2, 3, 8, 8],
+            burn::tensor::Distribution::Normal(0.0, 1.0),
+            &device,
+        );
+        let search = crate::BeamSearch {
+            beams: 3,
+            max_length: 6,
+            mask_question_padding: true,
+            special,
+        };
         let answer = |images: Tensor<4>, rows: &[Vec<u32>], of: &[usize]| {
             let questions = Questions::new(rows, of, &special, &device);
             let states = model.question_states(model.image_states(images, 0.0), &questions);

@@ -17,7 +17,9 @@ pub enum WeightsError {
         reason: String,
     },
     /// Reading failed, or names or shapes differ.
-    #[error("cannot load the weights in {path}: {reason}; use the file with the model configuration it was saved with")]
+    #[error(
+        "cannot load the weights in {path}: {reason}; use the file with the model configuration it was saved with"
+    )]
     Read {
         /// The file.
         path: PathBuf,

@@ -7,7 +7,9 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Device;
 use miss_model::{Captions, NegativePair, PretrainModel, Queues};
-use support::{Fixture, assert_close, assert_gradients, assert_state, difference, export, folders, load};
+use support::{
+    Fixture, assert_close, assert_gradients, assert_state, difference, export, folders, load,
+};
 
 #[test]
 fn three_steps() {
@@ -22,7 +24,11 @@ fn three_steps() {
         let inputs = Fixture::read(&folder.join("inputs.safetensors"));
         let expected = Fixture::read(&folder.join("expected.safetensors"));
 
-        let fresh = PretrainModel::new(&support::model_config(&config), number("image_size") as usize, &device);
+        let fresh = PretrainModel::new(
+            &support::model_config(&config),
+            number("image_size") as usize,
+            &device,
+        );
         let mut momentum = load(fresh.encoders.valid(), &file, true);
         let mut model = load(fresh, &file, false);
         let mut queues = Queues {
@@ -45,20 +51,47 @@ fn three_steps() {
             let mut negatives: Vec<NegativePair> = images
                 .iter()
                 .enumerate()
-                .map(|(text, image)| NegativePair { text, image: *image as usize })
+                .map(|(text, image)| NegativePair {
+                    text,
+                    image: *image as usize,
+                })
                 .collect();
-            negatives.extend(texts.iter().enumerate().map(|(image, text)| NegativePair { text: *text as usize, image }));
+            negatives.extend(texts.iter().enumerate().map(|(image, text)| NegativePair {
+                text: *text as usize,
+                image,
+            }));
 
             model = model.clamp_temperature();
             momentum = momentum.follow(&model.encoders, number("momentum"));
             let images = inputs.tensor(&name("images"), &device);
             let contrast = model.contrast(images, &captions, &momentum, &queues, number("alpha"));
             if step == 0 {
-                assert_close(&what, contrast.image_states.clone(), &expected, "image_embeds", 1e-4);
-                assert_close(&what, contrast.image_features.clone(), &expected, "image_feat_m", 1e-4);
-                assert_close(&what, contrast.text_features.clone(), &expected, "text_feat_m", 1e-4);
+                assert_close(
+                    &what,
+                    contrast.image_states.clone(),
+                    &expected,
+                    "image_embeds",
+                    1e-4,
+                );
+                assert_close(
+                    &what,
+                    contrast.image_features.clone(),
+                    &expected,
+                    "image_feat_m",
+                    1e-4,
+                );
+                assert_close(
+                    &what,
+                    contrast.text_features.clone(),
+                    &expected,
+                    "text_feat_m",
+                    1e-4,
+                );
                 let batch = rows.len();
-                for (similarity, name) in [(&contrast.image_to_text, "sim_i2t"), (&contrast.text_to_image, "sim_t2i")] {
+                for (similarity, name) in [
+                    (&contrast.image_to_text, "sim_i2t"),
+                    (&contrast.text_to_image, "sim_t2i"),
+                ] {
                     let width = expected.shape(name)[1];
                     let in_batch: Vec<f32> = expected
                         .floats(name)
@@ -71,9 +104,24 @@ fn three_steps() {
             }
             queues = queues.enqueue(contrast.image_features, contrast.text_features);
             if step == 0 {
-                assert_close(&what, queues.image.clone(), &expected, "image_queue_after_step0", 1e-4);
-                assert_close(&what, queues.text.clone(), &expected, "text_queue_after_step0", 1e-4);
-                assert_eq!(queues.pointer as i64, expected.integers("queue_ptr_after_step0")[0]);
+                assert_close(
+                    &what,
+                    queues.image.clone(),
+                    &expected,
+                    "image_queue_after_step0",
+                    1e-4,
+                );
+                assert_close(
+                    &what,
+                    queues.text.clone(),
+                    &expected,
+                    "text_queue_after_step0",
+                    1e-4,
+                );
+                assert_eq!(
+                    queues.pointer as i64,
+                    expected.integers("queue_ptr_after_step0")[0]
+                );
             }
             let both = model.match_and_caption(contrast.image_states, &captions, &negatives);
             let total = contrast.loss.clone() + both.matching.clone() + both.captioning.clone();
@@ -86,7 +134,10 @@ fn three_steps() {
         }
         let published = expected.floats("losses_per_step");
         for (ours, theirs) in losses.iter().zip(&published) {
-            assert!((ours - theirs).abs() <= 1e-3 * theirs.abs(), "{what}: {losses:?} against {published:?}");
+            assert!(
+                (ours - theirs).abs() <= 1e-3 * theirs.abs(),
+                "{what}: {losses:?} against {published:?}"
+            );
         }
         assert_gradients(&what, &gradients, &expected);
         let state = Fixture::read(&folder.join("state_after_3_steps.safetensors"));

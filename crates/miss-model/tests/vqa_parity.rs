@@ -6,7 +6,9 @@ mod support;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Device;
 use miss_model::{Answers, BeamSearch, Questions, VqaModel};
-use support::{Fixture, assert_close, assert_gradients, assert_state, difference, export, folders, load};
+use support::{
+    Fixture, assert_close, assert_gradients, assert_state, difference, export, folders, load,
+};
 
 const SMOOTHING: f64 = 0.1;
 
@@ -14,7 +16,11 @@ fn model(folder: &std::path::Path, device: &Device) -> VqaModel {
     let config = support::config(folder);
     let size = config["image_size"].as_u64().unwrap() as usize;
     let model = VqaModel::new(&support::model_config(&config), size, device);
-    load(model, &Fixture::read(&folder.join("model.safetensors")), false)
+    load(
+        model,
+        &Fixture::read(&folder.join("model.safetensors")),
+        false,
+    )
 }
 
 #[test]
@@ -35,11 +41,20 @@ fn states_loss_gradients_and_three_steps() {
         let image_states = model.image_states(inputs.tensor("images", &device), 0.0);
         assert_close(&what, image_states.clone(), &expected, "image_embeds", 1e-4);
         let states = model.question_states(image_states, &questions);
-        assert_close(&what, states.hidden.clone(), &expected, "multimodal_last_hidden", 1e-4);
+        assert_close(
+            &what,
+            states.hidden.clone(),
+            &expected,
+            "multimodal_last_hidden",
+            1e-4,
+        );
         let loss = model.loss(&states, &answers, SMOOTHING);
         assert_close(&what, loss.clone(), &expected, "loss", 1e-4);
 
-        let mut optimizer = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.05).init();
+        let mut optimizer = AdamWConfig::new()
+            .with_epsilon(1e-8)
+            .with_weight_decay(0.05)
+            .init();
         let loss_of = |model: &VqaModel| {
             let states = model.question_states(
                 model.image_states(inputs.tensor("images", &device), 0.0),
@@ -56,8 +71,17 @@ fn states_loss_gradients_and_three_steps() {
             model = optimizer.step(1e-3, model, step);
         }
         assert_gradients(&what, &gradients, &expected);
-        assert!(difference(&losses, &expected.floats("step_losses")) <= 1e-3, "{what}: {losses:?}");
-        assert_close(&what, loss_of(&model), &expected, "loss_after_3_steps", 1e-3);
+        assert!(
+            difference(&losses, &expected.floats("step_losses")) <= 1e-3,
+            "{what}: {losses:?}"
+        );
+        assert_close(
+            &what,
+            loss_of(&model),
+            &expected,
+            "loss_after_3_steps",
+            1e-3,
+        );
         let state = Fixture::read(&folder.join("train/state_after_3_steps.safetensors"));
         assert_state(&what, &export(&model, None, false), &state);
     }
@@ -75,7 +99,10 @@ fn every_beam_of_every_answer() {
         let rows = inputs.rows("question_ids", "question_mask");
         let images: Vec<usize> = (0..rows.len()).collect();
         let questions = Questions::new(&rows, &images, &special, &device);
-        let states = model.question_states(model.image_states(inputs.tensor("images", &device), 0.0), &questions);
+        let states = model.question_states(
+            model.image_states(inputs.tensor("images", &device), 0.0),
+            &questions,
+        );
 
         for (variant, mask_question_padding) in [("masked", true), ("padding_attended", false)] {
             for beams in [1, 3, 5] {
@@ -91,7 +118,10 @@ fn every_beam_of_every_answer() {
                 let (list, scores) = if beams == 1 {
                     (format!("{key}/sequences"), format!("{key}/scores"))
                 } else {
-                    (format!("{key}/nbest_sequences"), format!("{key}/nbest_scores"))
+                    (
+                        format!("{key}/nbest_sequences"),
+                        format!("{key}/nbest_scores"),
+                    )
                 };
                 let ours: Vec<i64> = answers
                     .iter()
@@ -107,8 +137,15 @@ fn every_beam_of_every_answer() {
                     })
                     .collect();
                 assert_eq!(ours, expected.integers(&list), "{what}");
-                let ours: Vec<f32> = answers.iter().flatten().map(|answer| answer.score).collect();
-                assert!(difference(&ours, &expected.floats(&scores)) <= 1e-4, "{what}: scores");
+                let ours: Vec<f32> = answers
+                    .iter()
+                    .flatten()
+                    .map(|answer| answer.score)
+                    .collect();
+                assert!(
+                    difference(&ours, &expected.floats(&scores)) <= 1e-4,
+                    "{what}: scores"
+                );
             }
         }
     }

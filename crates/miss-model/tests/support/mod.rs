@@ -1,5 +1,5 @@
 //! Reading the parity fixtures: numbers of the reference implementation.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,31 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use miss_model::{ImageEncoderConfig, ModelConfig, SpecialTokens, TextConfig};
 use safetensors::{Dtype, SafeTensors};
 
-/// Fixture folders of a kind, in `MISS_PARITY_DIR` or in `shared/parity` beside the checkout.
-pub fn folders(kind: &str) -> Vec<PathBuf> {
+/// The folder of fixtures: `MISS_PARITY_DIR`, or `shared/parity` beside the checkout.
+pub fn root() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/parity");
     let root = std::env::var_os("MISS_PARITY_DIR").map_or(default, PathBuf::from);
-    let mut found: Vec<PathBuf> = std::fs::read_dir(&root)
-        .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
-        .unwrap_or_default();
-    found.retain(|folder| {
-        folder.join("config.json").exists() && config(folder)["kind"] == kind
-    });
+    if !root.is_dir() {
+        eprintln!(
+            "skipped: {} not found (set MISS_PARITY_DIR)",
+            root.display()
+        );
+        return None;
+    }
+    Some(root)
+}
+
+/// Fixture folders of a kind.
+pub fn folders(kind: &str) -> Vec<PathBuf> {
+    let Some(root) = root() else {
+        return Vec::new();
+    };
+    let entries = std::fs::read_dir(&root).unwrap();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    found.retain(|folder| folder.join("config.json").exists() && config(folder)["kind"] == kind);
     found.sort();
     if found.is_empty() {
-        eprintln!("skipped: no `{kind}` fixtures in {} (set MISS_PARITY_DIR)", root.display());
+        eprintln!("skipped: no `{kind}` fixtures in {}", root.display());
     }
     found
 }
@@ -74,11 +86,17 @@ impl Fixture {
             let shape = view.shape().to_vec();
             let data = match view.dtype() {
                 Dtype::F32 => TensorData::new(
-                    view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect(),
+                    view.data()
+                        .chunks_exact(4)
+                        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+                        .collect(),
                     shape,
                 ),
                 Dtype::I64 => TensorData::new(
-                    view.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect(),
+                    view.data()
+                        .chunks_exact(8)
+                        .map(|b| i64::from_le_bytes(b.try_into().unwrap()))
+                        .collect(),
                     shape,
                 ),
                 other => panic!("{name}: {other:?} is not a type of the fixtures"),
@@ -126,7 +144,9 @@ impl Fixture {
     }
 
     fn data(&self, name: &str) -> &TensorData {
-        self.0.get(name).unwrap_or_else(|| panic!("the fixture has no tensor {name}"))
+        self.0
+            .get(name)
+            .unwrap_or_else(|| panic!("the fixture has no tensor {name}"))
     }
 }
 
@@ -135,19 +155,31 @@ pub fn reference_name(path: &str) -> String {
     let mut name = format!(".{path}");
     let rules = [
         // The pretraining decoder owns its self-attention and head, and nothing else.
-        (".decoder.self_attention.", ".text_decoder.bert.encoder.layer.#."),
+        (
+            ".decoder.self_attention.",
+            ".text_decoder.bert.encoder.layer.#.",
+        ),
         (".decoder.head.", ".head."),
         (".encoders.", "."),
-        (".image_encoder.patch_embedding.", ".visual_encoder.patch_embed.proj."),
+        (
+            ".image_encoder.patch_embedding.",
+            ".visual_encoder.patch_embed.proj.",
+        ),
         (".image_encoder.class_token", ".visual_encoder.cls_token"),
-        (".image_encoder.position_embedding", ".visual_encoder.pos_embed"),
+        (
+            ".image_encoder.position_embedding",
+            ".visual_encoder.pos_embed",
+        ),
         (".image_encoder.", ".visual_encoder."),
         (".attention_norm.", ".norm1."),
         (".feed_forward_norm.", ".norm2."),
         (".query_key_value.", ".attn.qkv."),
         (".projection.", ".attn.proj."),
         (".joint_encoder.embeddings.", ".text_encoder.embeddings."),
-        (".text_decoder.embeddings.", ".text_decoder.bert.embeddings."),
+        (
+            ".text_decoder.embeddings.",
+            ".text_decoder.bert.embeddings.",
+        ),
         (".embeddings.words.", ".embeddings.word_embeddings."),
         (".embeddings.positions.", ".embeddings.position_embeddings."),
         (".embeddings.norm.", ".embeddings.LayerNorm."),
@@ -158,8 +190,14 @@ pub fn reference_name(path: &str) -> String {
         (".feed_forward.expand.", ".intermediate.dense."),
         (".feed_forward.contract.", ".output.dense."),
         (".feed_forward.norm.", ".output.LayerNorm."),
-        (".head.transform.", ".text_decoder.cls.predictions.transform.dense."),
-        (".head.norm.", ".text_decoder.cls.predictions.transform.LayerNorm."),
+        (
+            ".head.transform.",
+            ".text_decoder.cls.predictions.transform.dense.",
+        ),
+        (
+            ".head.norm.",
+            ".text_decoder.cls.predictions.transform.LayerNorm.",
+        ),
         (".head.bias", ".text_decoder.cls.predictions.bias"),
         (".image_projection.", ".vision_proj."),
         (".text_projection.", ".text_proj."),
@@ -176,11 +214,16 @@ pub fn reference_name(path: &str) -> String {
         name = format!("{before}{index}.attention.{after}");
     }
     if name.contains("visual_encoder.blocks") {
-        name = name.replace(".expand.", ".mlp.fc1.").replace(".contract.", ".mlp.fc2.");
+        name = name
+            .replace(".expand.", ".mlp.fc1.")
+            .replace(".contract.", ".mlp.fc2.");
     }
     if name.contains("attention.") && !name.contains("visual_encoder") {
         for part in ["query", "key", "value"] {
-            name = name.replace(&format!("attention.{part}."), &format!("attention.self.{part}."));
+            name = name.replace(
+                &format!("attention.{part}."),
+                &format!("attention.self.{part}."),
+            );
         }
         name = name
             .replace("attention.output.", "attention.output.dense.")
@@ -217,7 +260,9 @@ pub fn load<M: Module>(module: M, fixture: &Fixture, momentum: bool) -> M {
                 let flat = Tensor::<1>::from_floats(fixture.floats(&name).as_slice(), &device);
                 let shape = ours.dims();
                 let loaded: Tensor<D> = if is_linear(&name, D) {
-                    flat.reshape([shape[1], shape[0]]).transpose().reshape(shape)
+                    flat.reshape([shape[1], shape[0]])
+                        .transpose()
+                        .reshape(shape)
                 } else {
                     flat.reshape(shape)
                 };
@@ -243,7 +288,11 @@ fn named(name: &str, momentum: bool) -> String {
 }
 
 /// Values of `module`'s parameters (or of their gradients) in the reference's names and layout.
-pub fn export<M: Module>(module: &M, gradients: Option<&GradientsParams>, momentum: bool) -> BTreeMap<String, Vec<f32>> {
+pub fn export<M: Module>(
+    module: &M,
+    gradients: Option<&GradientsParams>,
+    momentum: bool,
+) -> BTreeMap<String, Vec<f32>> {
     struct Export<'a> {
         path: Vec<String>,
         gradients: Option<&'a GradientsParams>,
@@ -266,7 +315,10 @@ pub fn export<M: Module>(module: &M, gradients: Option<&GradientsParams>, moment
             let Some(tensor) = tensor else { return };
             let shape = tensor.dims();
             let values = if is_linear(&name, D) {
-                tensor.reshape([shape[0], shape[1]]).transpose().try_into_vec_as()
+                tensor
+                    .reshape([shape[0], shape[1]])
+                    .transpose()
+                    .try_into_vec_as()
             } else {
                 tensor.try_into_vec_as()
             };
@@ -287,14 +339,26 @@ pub fn export<M: Module>(module: &M, gradients: Option<&GradientsParams>, moment
 pub fn difference(actual: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(actual.len(), expected.len());
     let largest = expected.iter().fold(0f32, |a, b| a.max(b.abs()));
-    let furthest = actual.iter().zip(expected).fold(0f32, |a, (x, y)| a.max((x - y).abs()));
+    let furthest = actual
+        .iter()
+        .zip(expected)
+        .fold(0f32, |a, (x, y)| a.max((x - y).abs()));
     furthest / largest.max(f32::MIN_POSITIVE)
 }
 
-pub fn assert_close<const D: usize>(what: &str, actual: Tensor<D>, fixture: &Fixture, name: &str, tolerance: f32) {
+pub fn assert_close<const D: usize>(
+    what: &str,
+    actual: Tensor<D>,
+    fixture: &Fixture,
+    name: &str,
+    tolerance: f32,
+) {
     let actual: Vec<f32> = actual.without_autodiff().try_into_vec_as().unwrap();
     let difference = difference(&actual, &fixture.floats(name));
-    assert!(difference <= tolerance, "{what}: {name} differs by {difference:e}, more than {tolerance:e}");
+    assert!(
+        difference <= tolerance,
+        "{what}: {name} differs by {difference:e}, more than {tolerance:e}"
+    );
 }
 
 /// Compares a state after optimiser steps, by the rule of the fixtures' README: at most 0.05 % of
@@ -314,10 +378,16 @@ pub fn assert_state(what: &str, actual: &BTreeMap<String, Vec<f32>>, expected: &
             }
             compared += 1;
             off += usize::from((x - y).abs() > 1e-3 * largest);
-            assert!((x - y).abs() <= 6.5e-3, "{what}: {name}[{index}] is {x}, not {y}");
+            assert!(
+                (x - y).abs() <= 6.5e-3,
+                "{what}: {name}[{index}] is {x}, not {y}"
+            );
         }
     }
-    assert!(off * 2000 <= compared, "{what}: {off} of {compared} elements are off");
+    assert!(
+        off * 2000 <= compared,
+        "{what}: {off} of {compared} elements are off"
+    );
 }
 
 /// Compares the gradients of every step with the fixture's `grad/*`.
@@ -330,9 +400,21 @@ pub fn assert_gradients(what: &str, steps: &[BTreeMap<String, Vec<f32>>], expect
         expected
             .names()
             .filter_map(|name| name.strip_prefix("grad/"))
-            .map(|name| (difference(&step[name], &expected.floats(&format!("grad/{name}"))), name.to_string()))
+            .map(|name| {
+                (
+                    difference(&step[name], &expected.floats(&format!("grad/{name}"))),
+                    name.to_string(),
+                )
+            })
             .fold((0f32, String::new()), |a, b| if b.0 > a.0 { b } else { a })
     };
-    let found: Vec<(f32, String)> = [steps.first(), steps.last()].into_iter().flatten().map(furthest).collect();
-    assert!(found.iter().any(|(difference, _)| *difference <= 1e-3), "{what}: gradients differ: {found:?}");
+    let found: Vec<(f32, String)> = [steps.first(), steps.last()]
+        .into_iter()
+        .flatten()
+        .map(furthest)
+        .collect();
+    assert!(
+        found.iter().any(|(difference, _)| *difference <= 1e-3),
+        "{what}: gradients differ: {found:?}"
+    );
 }
