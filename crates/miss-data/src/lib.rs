@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod audit;
+mod describe;
 mod draw;
 pub mod embed;
 pub mod file;
@@ -13,6 +14,7 @@ pub mod text;
 pub mod vqa_rad;
 
 pub use audit::Audit;
+pub use describe::{DescribeError, describe};
 pub use draw::draw;
 pub use file::write_atomic;
 pub use image::{ImageError, ImageSet, decode_rgb};

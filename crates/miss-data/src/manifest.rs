@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::file::{sha256_file, sha256_hex};
+use crate::file::{sha256_file, sha256_hex, write_atomic};
 
 /// One dataset, as a TOML file describes it. An unknown key is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +185,15 @@ impl Manifest {
     /// The manifest as [`read`](Self::read) takes it.
     pub(crate) fn to_toml(&self) -> String {
         toml::to_string(self).expect("text, flags, and counts below 2^63")
+    }
+
+    /// Writes the manifest to `path`, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// Any failure of the file system.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        write_atomic(path, self.to_toml().as_bytes())
     }
 
     /// Compares size and hash of every file below `root`, in parallel. Needs no network; files that

@@ -167,7 +167,8 @@ pub fn finetune(
             .map(|position| &train[order.index(epoch as u64, position)])
             .collect();
         let learning_rate = schedule.rate(run.counters.step);
-        let loss = run.advance(config, &batch, images, learning_rate, &device)?;
+        let (next, loss) = run.advance(config, &batch, images, learning_rate, &device)?;
+        run = next;
         let step = run.counters.step;
         if !loss.is_finite() {
             return Err(EngineError::NotFinite {
@@ -277,15 +278,15 @@ impl Finetuning {
         })
     }
 
-    /// One step; returns its loss.
+    /// One step; returns the state after it and its loss.
     fn advance(
-        &mut self,
+        mut self,
         config: &FinetuneConfig,
         batch: &[&Sample<'_>],
         images: &ImageSet,
         learning_rate: f64,
         device: &Device,
-    ) -> Result<f32, EngineError> {
+    ) -> Result<(Self, f32), EngineError> {
         device.seed(config.stream(Stream::Dropout, self.counters.step));
         let (names, questions, answers) = tensors(batch, device);
         let pixels = image_tensor(images, &names, device)?;
@@ -295,11 +296,9 @@ impl Finetuning {
         );
         let loss = self.model.loss(&states, &answers, config.label_smoothing);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-        self.model = self
-            .optimizer
-            .step(learning_rate, self.model.clone(), gradients);
+        self.model = self.optimizer.step(learning_rate, self.model, gradients);
         self.counters.step += 1;
-        Ok(loss.into_scalar::<f32>())
+        Ok((self, loss.into_scalar()))
     }
 
     /// Loss and greedy answers on the validation questions.

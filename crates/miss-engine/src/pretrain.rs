@@ -147,7 +147,9 @@ pub fn pretrain(
         let alpha = config.alpha * (run.step as f64 / (ALPHA_EPOCHS * epoch_steps) as f64).min(1.0);
 
         let pixels = image_tensor(images, &names, &device)?;
-        let [itc, itm, lm] = run.advance(config, pixels, &rows, alpha, learning_rate, &device);
+        let (next, [itc, itm, lm]) =
+            run.advance(config, pixels, &rows, alpha, learning_rate, &device);
+        run = next;
         let total = itc + itm + lm;
         if !total.is_finite() {
             return Err(EngineError::NotFinite {
@@ -215,51 +217,39 @@ impl Pretraining {
         }
     }
 
-    /// One step; returns the losses of contrast, matching and captioning.
+    /// One step; returns the state after it and the losses of contrast, matching and captioning.
     fn advance(
-        &mut self,
+        mut self,
         config: &PretrainConfig,
         images: Tensor<4>,
         rows: &[Vec<u32>],
         alpha: f64,
         learning_rate: f64,
         device: &Device,
-    ) -> [f32; 3] {
+    ) -> (Self, [f32; 3]) {
         // Every step has its own random numbers, so that a resumed run needs no generator's state.
         device.seed(config.stream(Stream::Dropout, self.step));
         let captions = Captions::new(rows, &SpecialTokens::default(), device);
-        let model = self.model.clone().clamp_temperature();
-        self.momentum = self
-            .momentum
-            .clone()
-            .follow(&model.encoders, config.momentum);
+        let model = self.model.clamp_temperature();
+        self.momentum = self.momentum.follow(&model.encoders, config.momentum);
         let contrast = model.contrast(images, &captions, &self.momentum, &self.queues, alpha);
         self.queues = self
             .queues
-            .clone()
             .enqueue(contrast.image_features, contrast.text_features);
-        let seed = config.stream(Stream::Negatives, self.step);
         let pairs = negatives::draw(
             &host(contrast.image_to_text),
             &host(contrast.text_to_image),
             rows,
-            seed,
+            config.stream(Stream::Negatives, self.step),
         );
         let both = model.match_and_caption(contrast.image_states, &captions, &pairs);
-        let losses = Tensor::cat(
-            vec![
-                contrast.loss.clone(),
-                both.matching.clone(),
-                both.captioning.clone(),
-            ],
-            0,
-        );
-        let total = contrast.loss + both.matching + both.captioning;
-        let gradients = GradientsParams::from_grads(total.backward(), &model);
+        let losses = vec![contrast.loss, both.matching, both.captioning];
+        let losses = Tensor::cat(losses, 0);
+        let gradients = GradientsParams::from_grads(losses.clone().sum().backward(), &model);
         self.model = self.optimizer.step(learning_rate, model, gradients);
         self.step += 1;
         let losses = host(losses.inner());
-        [losses[0], losses[1], losses[2]]
+        (self, [losses[0], losses[1], losses[2]])
     }
 
     fn save(&self, states: &States) -> Result<(), EngineError> {
