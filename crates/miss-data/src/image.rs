@@ -1,11 +1,13 @@
 //! Images: decoding without trust, and the square RGB pixels a model sees.
 
+mod check;
 mod decode;
 mod jpeg;
 mod set;
 mod stretch;
 
 pub use ::image::RgbImage;
+pub use check::broken;
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_rgb};
 pub use set::ImageSet;
 pub use stretch::stretch;

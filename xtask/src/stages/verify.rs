@@ -1,8 +1,9 @@
-//! Compares every file with the manifest, and what a reader finds in them with the manifest's counts.
+//! Compares every file with the manifest, what a reader finds in them with the manifest's counts, and decodes every image:
+//! a broken one is better known now than when its turn comes.
 
 use std::collections::BTreeSet;
 
-use miss_data::vqa_rad;
+use miss_data::{image, vqa_rad};
 use serde_json::json;
 
 use super::write_json;
@@ -16,8 +17,9 @@ pub fn run(run: &Run) -> Result<(), Failure> {
     let (manifest, root) = (&run.manifest, &run.config.data.root);
     let verified = manifest.verify(root).map_err(Failure::data)?;
     let questions = vqa_rad::read(root).map_err(Failure::data)?.questions;
-    let images: BTreeSet<&str> = questions.iter().map(|row| &*row.image).collect();
-    let images = images.len();
+    let names: BTreeSet<&str> = questions.iter().map(|row| &*row.image).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let images = names.len();
     for (what, found, promised) in [
         ("questions", questions.len(), manifest.counts.questions),
         ("images", images, manifest.counts.images),
@@ -30,6 +32,11 @@ pub fn run(run: &Run) -> Result<(), Failure> {
             );
             return Err(Failure::new(Exit::Data, message));
         }
+    }
+    let broken = image::broken(&root.join(vqa_rad::IMAGES_DIR), &names);
+    if !broken.is_empty() {
+        let told: Vec<String> = broken.iter().map(ToString::to_string).collect();
+        return Err(Failure::new(Exit::Data, told.join("\n")));
     }
     tracing::info!(
         "          {}: {} questions, {images} images, {}, licence {}",
