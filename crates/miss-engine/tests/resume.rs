@@ -256,3 +256,32 @@ fn a_missing_image_and_a_missing_caption_are_named() {
     pairs[3].image = "gone.png".to_string();
     assert!(run(&pairs).starts_with("record gone.png names image gone.png, which was not loaded"));
 }
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_the_run_and_names_its_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let (images, names) = images(folder.path(), 16);
+    let config = PretrainConfig {
+        learning_rate: 1e30,
+        warmup_steps: 0,
+        ..pretrain_config()
+    };
+    let mut observer = StopAfter(NEVER);
+    let error = pretrain(
+        &model(),
+        &config,
+        &pairs(&names),
+        &images,
+        &Device::flex(),
+        folder.path(),
+        &mut observer,
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.starts_with(
+            "the loss of step 2 is NaN; lower the learning rate. Records of the step: "
+        ) && error.ends_with(".png"),
+        "{error}"
+    );
+}
