@@ -7,7 +7,7 @@ use std::path::Path;
 use miss_data::{AnswerType, ImageSet, Question};
 use miss_engine::{
     Device, Ended, FinetuneConfig, ImageEncoderConfig, ModelConfig, Observer, Pair, PredictConfig,
-    PretrainConfig, Pretrained, StepEvent, TextConfig, finetune, predict, pretrain,
+    Precision, PretrainConfig, Pretrained, StepEvent, TextConfig, finetune, predict, pretrain,
 };
 
 /// Stops after a number of steps.
@@ -31,6 +31,8 @@ fn model() -> ModelConfig {
             depth: 2,
             heads: 2,
             patch: 8,
+            layer_norm_epsilon: 1e-6,
+            layer_scale: false,
         },
         text: TextConfig {
             width: 16,
@@ -40,8 +42,12 @@ fn model() -> ModelConfig {
             vocabulary: 30_524,
             positions: 32,
             dropout: 0.1,
+            layer_norm_epsilon: 1e-12,
+            token_types: 0,
+            fusion_layer: 0,
         },
         projection: 8,
+        precision: Precision::Fp32,
     }
 }
 

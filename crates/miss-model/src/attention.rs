@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
-use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::config::TextConfig;
+use crate::attention_map::AttentionMap;
+use crate::config::{Precision, TextConfig};
 use crate::init::{layer_norm, linear};
-use crate::text::LAYER_NORM_EPSILON;
+use crate::rows::Rows;
 
 /// A post-norm attention sub-layer: `LayerNorm(hidden + dropout(output(attention)))`.
 ///
@@ -21,6 +21,20 @@ pub struct Attention {
     norm: LayerNorm,
     dropout: Dropout,
     heads: usize,
+    #[module(skip)]
+    precision: Precision,
+}
+
+/// What the queries of a sub-layer attend to, and how.
+pub(crate) struct Source<'a> {
+    pub(crate) states: &'a KeyValue,
+    /// Added to the scores, broadcast to `[source rows, heads, tokens, source tokens]`. A masked
+    /// position has a large negative number there, as in the reference (`reference.md` section 4,
+    /// 4): a row with everything masked stays finite.
+    pub(crate) bias: Option<Tensor<4>>,
+    pub(crate) rows: &'a Rows,
+    /// Where the probabilities go when somebody wants to see them.
+    pub(crate) map: Option<&'a mut Vec<AttentionMap>>,
 }
 
 /// Projected keys and values, each `[batch, heads, tokens, head width]`.
@@ -53,16 +67,22 @@ impl KeyValue {
 
 impl Attention {
     /// A new sub-layer whose keys and values are projected from `source_width`.
-    pub(crate) fn new(config: &TextConfig, source_width: usize, device: &Device) -> Self {
+    pub(crate) fn new(
+        config: &TextConfig,
+        source_width: usize,
+        precision: Precision,
+        device: &Device,
+    ) -> Self {
         let width = config.width;
         Self {
             query: linear(width, width, device),
             key: linear(source_width, width, device),
             value: linear(source_width, width, device),
             output: linear(width, width, device),
-            norm: layer_norm(width, LAYER_NORM_EPSILON, device),
+            norm: layer_norm(width, config.layer_norm_epsilon, device),
             dropout: DropoutConfig::new(config.dropout).init(),
             heads: config.heads,
+            precision,
         }
     }
 
@@ -76,37 +96,49 @@ impl Attention {
     /// Keys and values of `source`: `[batch, tokens, source width]`.
     pub fn key_value(&self, source: Tensor<3>) -> KeyValue {
         KeyValue {
-            key: self.split(self.key.forward(source.clone())),
-            value: self.split(self.value.forward(source)),
+            key: self.split(self.precision.linear(&self.key, source.clone())),
+            value: self.split(self.precision.linear(&self.value, source)),
         }
     }
 
     /// The sub-layer on `hidden`: `[batch, tokens, width]`.
-    ///
-    /// `bias` is added to the scores `[batch, heads, tokens, source tokens]` and broadcast to
-    /// them; a masked position has a large negative number there, as in the reference
-    /// (`reference.md` section 4, 4): a row with everything masked stays finite.
-    pub fn forward(
-        &self,
-        hidden: Tensor<3>,
-        source: &KeyValue,
-        bias: Option<Tensor<4>>,
-    ) -> Tensor<3> {
+    pub(crate) fn forward(&self, hidden: Tensor<3>, source: Source<'_>) -> Tensor<3> {
         let [batch, tokens, width] = hidden.dims();
-        let scale = ((width / self.heads) as f64).powf(-0.5);
-        let query = self.split(self.query.forward(hidden.clone())) * scale;
-        let scores = query.matmul(source.key.clone().swap_dims(2, 3));
-        let scores = match bias {
-            Some(bias) => scores + bias,
-            None => scores,
-        };
-        let probabilities = self.dropout.forward(softmax(scores, 3));
-        let context = probabilities
-            .matmul(source.value.clone())
+        let query = self.split(self.precision.linear(&self.query, hidden.clone()));
+        let query = source.rows.meet(query);
+        let (states, bias) = source.rows.source(source.states, source.bias);
+        let context = self.attend(query, states, bias, source.map);
+        let context = source
+            .rows
+            .part(context)
             .swap_dims(1, 2)
             .reshape([batch, tokens, width]);
-        let output = self.dropout.forward(self.output.forward(context));
+        let output = self.precision.linear(&self.output, context);
+        let output = self.dropout.forward(self.precision.raise(output));
         self.norm.forward(output + hidden)
+    }
+
+    fn attend(
+        &self,
+        query: Tensor<4>,
+        states: KeyValue,
+        bias: Option<Tensor<4>>,
+        map: Option<&mut Vec<AttentionMap>>,
+    ) -> Tensor<4> {
+        let drops = self.dropout.prob > 0.0 && query.device().is_autodiff();
+        if !drops && map.is_none() {
+            return self
+                .precision
+                .attention(query, states.key, states.value, bias);
+        }
+        let mut probabilities = self.precision.probabilities(query, states.key, bias);
+        if let Some(maps) = map {
+            let (tapped, map) = AttentionMap::tap(probabilities);
+            probabilities = tapped;
+            maps.push(map);
+        }
+        self.precision
+            .weigh(self.dropout.forward(probabilities), states.value)
     }
 
     /// `[batch, tokens, width]` to `[batch, heads, tokens, width / heads]`.

@@ -2,8 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
+/// In which precision matrices are multiplied.
+///
+/// Parameters, their gradients and the optimiser's moments are fp32 either way (the master
+/// weights), and so are norms, softmax, residual sums, the vocabulary projection and losses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats everywhere.
+    #[default]
+    Fp32,
+    /// Matrix products of the transformer blocks in bfloat16.
+    Bf16,
+}
+
 /// Sizes of the ViT image encoder (`reference.md` 1.1).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageEncoderConfig {
     /// Width of a token.
     pub width: usize,
@@ -13,6 +27,13 @@ pub struct ImageEncoderConfig {
     pub heads: usize,
     /// Side of a square patch, in pixels.
     pub patch: usize,
+    /// Epsilon of every LayerNorm: 1e-6 in BLIP, DeiT, MAE and DINOv2; 1e-5 in weights that were
+    /// trained with Hugging Face's BLIP.
+    #[serde(default = "image_epsilon")]
+    pub layer_norm_epsilon: f64,
+    /// Whether each residual branch has a learned scale for every channel, as in DINOv2.
+    #[serde(default)]
+    pub layer_scale: bool,
 }
 
 /// Sizes of the joint text–multimodal encoder and of the text decoder, which are alike.
@@ -20,7 +41,7 @@ pub struct ImageEncoderConfig {
 pub struct TextConfig {
     /// Width of a token.
     pub width: usize,
-    /// Number of layers.
+    /// Number of layers of the encoder; the decoder has those from `fusion_layer` on.
     pub depth: usize,
     /// Attention heads; must divide `width`.
     pub heads: usize,
@@ -32,6 +53,16 @@ pub struct TextConfig {
     pub positions: usize,
     /// Dropout of embeddings, attention probabilities and sub-layer outputs.
     pub dropout: f64,
+    /// Epsilon of every LayerNorm: 1e-12 in BERT.
+    #[serde(default = "text_epsilon")]
+    pub layer_norm_epsilon: f64,
+    /// Entries of the token type embedding; 0: none, as in BLIP and MISS. Every token is of type 0.
+    #[serde(default)]
+    pub token_types: usize,
+    /// First layer with cross-attention. 0: every layer has it, and one encoder serves as text and
+    /// as multimodal encoder (MISS). The layers below encode text only in the ALBEF-style baseline.
+    #[serde(default)]
+    pub fusion_layer: usize,
 }
 
 /// Sizes of the whole model.
@@ -43,6 +74,17 @@ pub struct ModelConfig {
     pub text: TextConfig,
     /// Width of the space in which images and captions are contrasted.
     pub projection: usize,
+    /// Precision of the matrix products.
+    #[serde(default)]
+    pub precision: Precision,
+}
+
+fn image_epsilon() -> f64 {
+    1e-6
+}
+
+fn text_epsilon() -> f64 {
+    1e-12
 }
 
 /// A size that no model can have.
@@ -69,6 +111,16 @@ pub enum ConfigError {
         size: usize,
         /// Side of a patch in pixels.
         patch: usize,
+    },
+    /// A split of the text layers that leaves none to fuse.
+    #[error(
+        "text.fusion_layer is {fusion_layer}, but there are only {depth} layers; choose a smaller one"
+    )]
+    Fusion {
+        /// First layer with cross-attention.
+        fusion_layer: usize,
+        /// Layers.
+        depth: usize,
     },
     /// A size of zero.
     #[error("{what} must be at least 1")]
@@ -109,6 +161,12 @@ impl ModelConfig {
             if !width.is_multiple_of(heads) {
                 return Err(ConfigError::Heads { part, heads, width });
             }
+        }
+        if self.text.fusion_layer >= self.text.depth {
+            return Err(ConfigError::Fusion {
+                fusion_layer: self.text.fusion_layer,
+                depth: self.text.depth,
+            });
         }
         if !image_size.is_multiple_of(self.image.patch) {
             return Err(ConfigError::Patch {

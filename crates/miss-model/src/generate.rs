@@ -4,6 +4,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::attention::KeyValue;
+use crate::rows::Rows;
 use crate::text::CrossSource;
 use crate::tokens::{SpecialTokens, index_tensor};
 use crate::vqa::{QuestionStates, VqaModel};
@@ -89,22 +90,12 @@ struct Decoder<'a> {
 
 impl<'a> Decoder<'a> {
     fn new(model: &'a VqaModel, states: &QuestionStates, search: &BeamSearch) -> Self {
-        let [questions, ..] = states.hidden.dims();
-        let cross = model.cross_source(states, search.mask_question_padding);
-        // Every beam of a question attends to the same states: project once, then repeat.
-        let rows: Vec<i64> = (0..questions as i64)
-            .flat_map(|question| std::iter::repeat_n(question, search.beams))
-            .collect();
-        let rows = index_tensor(&rows, &states.hidden.device());
+        // Every beam of a question attends to the same states: projected once, never repeated.
         Self {
             model,
             cross: CrossSource {
-                layers: cross
-                    .layers
-                    .iter()
-                    .map(|layer| layer.select(rows.clone()))
-                    .collect(),
-                bias: cross.bias.map(|bias| bias.select(0, rows)),
+                rows: Rows::Groups(search.beams),
+                ..model.cross_source(states, search.mask_question_padding)
             },
             pasts: vec![None; model.decoder_depth()],
         }

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::TextConfig;
 use crate::init::{layer_norm, linear};
-use crate::text::{LAYER_NORM_EPSILON, TextEmbeddings};
+use crate::text::TextEmbeddings;
 
 /// Dense, GELU, LayerNorm, and a projection to the vocabulary whose weight *is* the decoder's word
 /// embeddings; only its bias is a parameter of the head.
@@ -23,7 +23,7 @@ impl LanguageModelHead {
     pub(crate) fn new(config: &TextConfig, device: &Device) -> Self {
         Self {
             transform: linear(config.width, config.width, device),
-            norm: layer_norm(config.width, LAYER_NORM_EPSILON, device),
+            norm: layer_norm(config.width, config.layer_norm_epsilon, device),
             bias: Initializer::Zeros.init([config.vocabulary], device),
         }
     }

@@ -1,21 +1,19 @@
 //! The ViT image encoder.
 
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::activation::gelu;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Distribution, Tensor};
 
-use crate::config::ImageEncoderConfig;
+use crate::config::{ImageEncoderConfig, Precision};
 use crate::init::{WEIGHTS, layer_norm, leaf, linear};
 use crate::patches::patches;
 use crate::position::interpolate_positions;
 
-/// LayerNorm epsilon of the ViT family used by BLIP, DeiT and MAE.
-const LAYER_NORM_EPSILON: f64 = 1e-6;
 /// Inner width of a block's feed-forward part, in widths.
 const FEED_FORWARD_RATIO: usize = 4;
+/// Initial scale of a residual branch, for encoders that have one.
+const LAYER_SCALE: f64 = 1e-5;
 
 /// A pre-norm vision transformer that returns every token.
 #[derive(Module, Debug)]
@@ -33,24 +31,33 @@ struct Block {
     attention_norm: LayerNorm,
     query_key_value: Linear,
     projection: Linear,
+    attention_scale: Option<Param<Tensor<1>>>,
     feed_forward_norm: LayerNorm,
     expand: Linear,
     contract: Linear,
+    feed_forward_scale: Option<Param<Tensor<1>>>,
     heads: usize,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl ImageEncoder {
     /// A new encoder with position embeddings for images of `image_size` pixels a side.
-    pub fn new(config: &ImageEncoderConfig, image_size: usize, device: &Device) -> Self {
+    pub fn new(
+        config: &ImageEncoderConfig,
+        image_size: usize,
+        precision: Precision,
+        device: &Device,
+    ) -> Self {
         let width = config.width;
         Self {
             patch_embedding: linear(3 * config.patch * config.patch, width, device),
             class_token: WEIGHTS.init([1, 1, width], device),
             position_embedding: WEIGHTS.init([1, config.tokens(image_size), width], device),
             blocks: (0..config.depth)
-                .map(|_| Block::new(config, device))
+                .map(|_| Block::new(config, precision, device))
                 .collect(),
-            norm: layer_norm(width, LAYER_NORM_EPSILON, device),
+            norm: layer_norm(width, config.layer_norm_epsilon, device),
             patch: config.patch,
         }
     }
@@ -85,28 +92,35 @@ impl ImageEncoder {
 }
 
 impl Block {
-    fn new(config: &ImageEncoderConfig, device: &Device) -> Self {
+    fn new(config: &ImageEncoderConfig, precision: Precision, device: &Device) -> Self {
         let width = config.width;
+        let scale = || {
+            let value = Initializer::Constant { value: LAYER_SCALE };
+            config.layer_scale.then(|| value.init([width], device))
+        };
         let inner = FEED_FORWARD_RATIO * width;
         Self {
-            attention_norm: layer_norm(width, LAYER_NORM_EPSILON, device),
+            attention_norm: layer_norm(width, config.layer_norm_epsilon, device),
             query_key_value: linear(width, 3 * width, device),
             projection: linear(width, width, device),
-            feed_forward_norm: layer_norm(width, LAYER_NORM_EPSILON, device),
+            attention_scale: scale(),
+            feed_forward_norm: layer_norm(width, config.layer_norm_epsilon, device),
             expand: linear(width, inner, device),
             contract: linear(inner, width, device),
+            feed_forward_scale: scale(),
             heads: config.heads,
+            precision,
         }
     }
 
     fn forward(&self, hidden: Tensor<3>, drop: f64) -> Tensor<3> {
         let attended = self.attend(self.attention_norm.forward(hidden.clone()));
-        let hidden = hidden + drop_path(attended, drop);
-        let inner = gelu(
-            self.expand
-                .forward(self.feed_forward_norm.forward(hidden.clone())),
-        );
-        hidden + drop_path(self.contract.forward(inner), drop)
+        let hidden = hidden + drop_path(scaled(attended, &self.attention_scale), drop);
+        let normed = self.feed_forward_norm.forward(hidden.clone());
+        let inner = gelu(self.precision.linear(&self.expand, normed));
+        let output = self.precision.linear(&self.contract, inner);
+        let output = scaled(self.precision.raise(output), &self.feed_forward_scale);
+        hidden + drop_path(output, drop)
     }
 
     fn attend(&self, normed: Tensor<3>) -> Tensor<3> {
@@ -114,8 +128,8 @@ impl Block {
         let head_width = width / self.heads;
         // [batch, tokens, 3, heads, head width] -> [3, batch, heads, tokens, head width]
         let parts = self
-            .query_key_value
-            .forward(normed)
+            .precision
+            .linear(&self.query_key_value, normed)
             .reshape([batch, tokens, 3, self.heads, head_width])
             .permute([2, 0, 3, 1, 4]);
         let part = |index: usize| {
@@ -124,16 +138,18 @@ impl Block {
                 .narrow(0, index, 1)
                 .reshape([batch, self.heads, tokens, head_width])
         };
-        let context = attention(
-            part(0),
-            part(1),
-            part(2),
-            None,
-            None,
-            AttentionModuleOptions::default(),
-        );
+        let context = self.precision.attention(part(0), part(1), part(2), None);
         let context = context.swap_dims(1, 2).reshape([batch, tokens, width]);
-        self.projection.forward(context)
+        let output = self.precision.linear(&self.projection, context);
+        self.precision.raise(output)
+    }
+}
+
+/// A residual branch times its scale for every channel.
+fn scaled(branch: Tensor<3>, scale: &Option<Param<Tensor<1>>>) -> Tensor<3> {
+    match scale {
+        Some(scale) => branch * scale.val().unsqueeze(),
+        None => branch,
     }
 }
 

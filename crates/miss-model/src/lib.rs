@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attention;
+mod attention_map;
 mod config;
 mod generate;
 mod head;
@@ -10,24 +11,30 @@ pub mod losses;
 mod momentum;
 mod patches;
 mod position;
+mod precision;
 mod pretrain;
 mod queues;
+mod rows;
+mod sizes;
 mod text;
 mod tokens;
 mod vqa;
 mod weights;
 
 pub use attention::{Attention, KeyValue};
-pub use config::{ConfigError, ImageEncoderConfig, ModelConfig, TextConfig};
+pub use attention_map::AttentionMap;
+pub use config::{ConfigError, ImageEncoderConfig, ModelConfig, Precision, TextConfig};
 pub use generate::{BeamSearch, Generated};
 pub use head::LanguageModelHead;
 pub use image_encoder::ImageEncoder;
 pub use position::interpolate_positions;
 pub use pretrain::{
-    Captions, Contrast, Encoders, MatchAndCaption, NegativePair, PretrainModel, TiedDecoder,
+    Captions, Contrast, Encoders, ImageWork, MatchAndCaption, NegativePair, PretrainModel, TiedDecoder,
 };
 pub use queues::Queues;
+pub use rows::Rows;
+pub use sizes::Size;
 pub use text::{CrossSource, FeedForward, LayerParts, TextEmbeddings, TextLayer, TextStack};
 pub use tokens::{SpecialTokens, Targets, Tokens};
-pub use vqa::{Answers, QuestionStates, Questions, VqaModel};
+pub use vqa::{Answers, Explanation, QuestionStates, Questions, VqaModel};
 pub use weights::{WeightsError, load, save};

@@ -12,7 +12,8 @@ use crate::init::{leaf, linear, settle};
 use crate::losses::{LABEL_SMOOTHING, contrast, contrast_targets, smoothed_cross_entropy};
 use crate::momentum;
 use crate::queues::Queues;
-use crate::text::{CrossSource, LayerParts, TextStack, causal_bias, run};
+use crate::rows::Rows;
+use crate::text::{CrossSource, LayerParts, Pass, TextStack, causal_bias, run};
 use crate::tokens::{SpecialTokens, Targets, Tokens, index_tensor};
 
 /// Initial temperature of the contrast, and the range it is clamped to before every step.
@@ -82,6 +83,16 @@ pub struct NegativePair {
     pub image: usize,
 }
 
+/// How often equal work on images is done. Outputs and gradients are the same numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ImageWork {
+    /// Once, and shared.
+    #[default]
+    Once,
+    /// As often as the reference does it; for comparison.
+    Repeated,
+}
+
 /// The two losses that need the fused encoder and the decoder, each `[1]`.
 #[derive(Clone, Debug)]
 pub struct MatchAndCaption {
@@ -106,9 +117,14 @@ impl Captions {
 impl Encoders {
     fn new(config: &ModelConfig, image_size: usize, device: &Device) -> Self {
         Self {
-            image_encoder: ImageEncoder::new(&config.image, image_size, device),
+            image_encoder: ImageEncoder::new(&config.image, image_size, config.precision, device),
             image_projection: linear(config.image.width, config.projection, device),
-            joint_encoder: TextStack::new(&config.text, config.image.width, device),
+            joint_encoder: TextStack::new(
+                &config.text,
+                config.image.width,
+                config.precision,
+                device,
+            ),
             text_projection: linear(config.text.width, config.projection, device),
         }
     }
@@ -135,18 +151,25 @@ impl Encoders {
 impl PretrainModel {
     /// A new model on `device`, for images of `image_size` pixels a side.
     pub fn new(config: &ModelConfig, image_size: usize, device: &Device) -> Self {
+        settle(Self::undrawn(config, image_size, device))
+    }
+
+    /// The same, its parameters not drawn yet.
+    pub(crate) fn undrawn(config: &ModelConfig, image_size: usize, device: &Device) -> Self {
         let temperature = TensorData::new(vec![TEMPERATURE.0], [1]);
-        settle(Self {
+        Self {
             encoders: Encoders::new(config, image_size, device),
             decoder: TiedDecoder {
                 self_attention: (0..config.text.depth)
-                    .map(|_| Attention::new(&config.text, config.text.width, device))
+                    .map(|_| {
+                        Attention::new(&config.text, config.text.width, config.precision, device)
+                    })
                     .collect(),
                 head: LanguageModelHead::new(&config.text, device),
             },
             matching_head: linear(config.text.width, 2, device),
             temperature: Param::from_data(temperature, device),
-        })
+        }
     }
 
     /// The model with its temperature clamped, as every step begins.
@@ -222,58 +245,76 @@ impl PretrainModel {
 
     /// Image–text matching and captioning of a batch (`reference.md` 1.3, steps 6 and 7).
     ///
-    /// Every caption is matched with its own image and with each of `negatives`. Keys and values
-    /// of the images are projected once a layer and serve the positives, the negatives and the
-    /// decoder alike: cross-attention is tied, so they are the same numbers.
+    /// Every caption is matched with its own image and with each of `negatives`. Cross-attention
+    /// is tied, so the keys and values of an image are the same numbers in the positive, the
+    /// negative and the captioning pass: with [`ImageWork::Once`] they are projected once a layer.
     pub fn match_and_caption(
         &self,
         image_states: Tensor<3>,
         captions: &Captions,
         negatives: &[NegativePair],
+        work: ImageWork,
     ) -> MatchAndCaption {
         let joint = &self.encoders.joint_encoder;
-        let layers = joint.key_values(image_states);
+        let [batch, ..] = image_states.dims();
+        let device = image_states.device();
+        let images: Vec<usize> = (0..batch)
+            .chain(negatives.iter().map(|pair| pair.image))
+            .collect();
+        let (matching, captioning) = match work {
+            ImageWork::Once => {
+                let cross = CrossSource {
+                    layers: joint.key_values(image_states),
+                    bias: None,
+                    rows: Rows::Each,
+                };
+                let matching = CrossSource {
+                    rows: Rows::new(&images, batch, &device),
+                    ..cross.clone()
+                };
+                (matching, cross)
+            }
+            ImageWork::Repeated => {
+                let rows: Vec<i64> = images.iter().map(|row| *row as i64).collect();
+                let repeated = image_states.clone().select(0, index_tensor(&rows, &device));
+                let each = |states| CrossSource {
+                    layers: joint.key_values(states),
+                    bias: None,
+                    rows: Rows::Each,
+                };
+                (each(repeated), each(image_states))
+            }
+        };
         MatchAndCaption {
-            matching: self.matching(&layers, captions, negatives),
-            captioning: self.captioning(layers, captions),
+            matching: self.matching(&matching, captions, negatives),
+            captioning: self.captioning(&captioning, captions),
         }
     }
 
     fn matching(
         &self,
-        image: &[crate::KeyValue],
+        cross: &CrossSource,
         captions: &Captions,
         negatives: &[NegativePair],
     ) -> Tensor<1> {
         let device = captions.matching.ids.device();
         let [batch, _] = captions.matching.ids.dims();
-        let index = |of: fn(&NegativePair) -> usize| {
-            let rows: Vec<i64> = (0..batch)
-                .chain(negatives.iter().map(of))
-                .map(|row| row as i64)
-                .collect();
-            index_tensor(&rows, &device)
-        };
-        let images = index(|pair| pair.image);
-        let tokens = captions.matching.select(index(|pair| pair.text));
-        let cross = CrossSource {
-            layers: image
-                .iter()
-                .map(|layer| layer.select(images.clone()))
-                .collect(),
-            bias: None,
-        };
+        let texts: Vec<i64> = (0..batch)
+            .chain(negatives.iter().map(|pair| pair.text))
+            .map(|row| row as i64)
+            .collect();
+        let tokens = captions.matching.select(index_tensor(&texts, &device));
         let states = self
             .encoders
             .joint_encoder
-            .encode(tokens.ids, tokens.padding, Some(&cross));
+            .encode(tokens.ids, tokens.padding, Some(cross));
         let logits = self.matching_head.forward(first_token(states));
         let mut labels = vec![1i64; batch];
         labels.resize(batch + negatives.len(), 0);
         smoothed_cross_entropy(logits, index_tensor(&labels, &device), 0.0).mean()
     }
 
-    fn captioning(&self, image: Vec<crate::KeyValue>, captions: &Captions) -> Tensor<1> {
+    fn captioning(&self, cross: &CrossSource, captions: &Captions) -> Tensor<1> {
         let joint = &self.encoders.joint_encoder;
         let layers = joint.layers.iter().zip(&self.decoder.self_attention).map(
             |(shared, self_attention)| LayerParts {
@@ -282,12 +323,12 @@ impl PretrainModel {
             },
         );
         let hidden = joint.embeddings.forward(captions.decoding.ids.clone(), 0);
-        let bias = causal_bias(captions.decoding.padding.clone());
-        let cross = CrossSource {
-            layers: image,
-            bias: None,
+        let pass = Pass {
+            bias: Some(causal_bias(captions.decoding.padding.clone())),
+            cross: Some(cross),
+            ..Pass::default()
         };
-        let states = run(layers, hidden, Some(bias), None, Some(&cross));
+        let states = run(layers, hidden, pass);
         let states = target_states(states, captions.targets.rows.clone());
         let logits = self.decoder.head.forward(states, &joint.embeddings);
         smoothed_cross_entropy(logits, captions.targets.ids.clone(), LABEL_SMOOTHING).mean()

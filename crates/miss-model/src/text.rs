@@ -5,21 +5,22 @@ use burn::nn::{Dropout, DropoutConfig, Embedding, LayerNorm, Linear};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
-use crate::attention::{Attention, KeyValue};
-use crate::config::TextConfig;
+use crate::attention::{Attention, KeyValue, Source};
+use crate::attention_map::AttentionMap;
+use crate::config::{Precision, TextConfig};
 use crate::init::{embedding, layer_norm, linear};
+use crate::rows::Rows;
 
-/// LayerNorm epsilon of BERT.
-pub(crate) const LAYER_NORM_EPSILON: f64 = 1e-12;
 /// What is added to the score of a masked position.
 const MASKED: f32 = -1e9;
 
-/// Word and position embeddings, LayerNorm and dropout. There are no token types
-/// (`reference.md` 1.1).
+/// Word and position embeddings, LayerNorm and dropout. BLIP and MISS have no token types
+/// (`reference.md` 1.1); where they are kept, every token is of type 0.
 #[derive(Module, Debug)]
 pub struct TextEmbeddings {
     words: Embedding,
     positions: Embedding,
+    token_types: Option<Embedding>,
     norm: LayerNorm,
     dropout: Dropout,
 }
@@ -31,13 +32,16 @@ pub struct FeedForward {
     contract: Linear,
     norm: LayerNorm,
     dropout: Dropout,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// One layer: self-attention, cross-attention when there is something to attend to, feed-forward.
 #[derive(Module, Debug)]
 pub struct TextLayer {
     pub(crate) self_attention: Attention,
-    pub(crate) cross_attention: Attention,
+    /// None in the text layers of a stack that fuses only from some layer on.
+    pub(crate) cross_attention: Option<Attention>,
     pub(crate) feed_forward: FeedForward,
 }
 
@@ -48,7 +52,7 @@ pub struct LayerParts<'a> {
     /// Attention among the tokens.
     pub self_attention: &'a Attention,
     /// Attention to an image, or to the joint encoder's states.
-    pub cross_attention: &'a Attention,
+    pub cross_attention: Option<&'a Attention>,
     /// Feed-forward.
     pub feed_forward: &'a FeedForward,
 }
@@ -56,10 +60,12 @@ pub struct LayerParts<'a> {
 /// What a stack attends to: keys and values of every layer, and the bias of their scores.
 #[derive(Clone, Debug)]
 pub struct CrossSource {
-    /// One entry a layer, each for the batch of the hidden states.
+    /// One entry for each layer that has cross-attention, with a row for each source.
     pub layers: Vec<KeyValue>,
-    /// `[batch, 1, 1, source tokens]`; none when every token may be attended.
+    /// `[sources, 1, 1, source tokens]`; none when every token may be attended.
     pub bias: Option<Tensor<4>>,
+    /// Which source row each row of the batch attends to.
+    pub rows: Rows,
 }
 
 /// Embeddings and layers.
@@ -74,7 +80,9 @@ impl TextEmbeddings {
         Self {
             words: embedding(config.vocabulary, config.width, device),
             positions: embedding(config.positions, config.width, device),
-            norm: layer_norm(config.width, LAYER_NORM_EPSILON, device),
+            token_types: (config.token_types > 0)
+                .then(|| embedding(config.token_types, config.width, device)),
+            norm: layer_norm(config.width, config.layer_norm_epsilon, device),
             dropout: DropoutConfig::new(config.dropout).init(),
         }
     }
@@ -85,6 +93,10 @@ impl TextEmbeddings {
         let [_, tokens] = ids.dims();
         let positions = self.positions.weight.val().narrow(0, position, tokens);
         let hidden = self.words.forward(ids) + positions.unsqueeze();
+        let hidden = match &self.token_types {
+            Some(types) => hidden + types.weight.val().narrow(0, 0, 1).unsqueeze(),
+            None => hidden,
+        };
         self.dropout.forward(self.norm.forward(hidden))
     }
 
@@ -100,18 +112,20 @@ impl TextEmbeddings {
 }
 
 impl FeedForward {
-    fn new(config: &TextConfig, device: &Device) -> Self {
+    fn new(config: &TextConfig, precision: Precision, device: &Device) -> Self {
         Self {
             expand: linear(config.width, config.feed_forward, device),
             contract: linear(config.feed_forward, config.width, device),
-            norm: layer_norm(config.width, LAYER_NORM_EPSILON, device),
+            norm: layer_norm(config.width, config.layer_norm_epsilon, device),
             dropout: DropoutConfig::new(config.dropout).init(),
+            precision,
         }
     }
 
     fn forward(&self, hidden: Tensor<3>) -> Tensor<3> {
-        let inner = gelu(self.expand.forward(hidden.clone()));
-        let output = self.dropout.forward(self.contract.forward(inner));
+        let inner = gelu(self.precision.linear(&self.expand, hidden.clone()));
+        let output = self.precision.linear(&self.contract, inner);
+        let output = self.dropout.forward(self.precision.raise(output));
         self.norm.forward(output + hidden)
     }
 }
@@ -121,7 +135,7 @@ impl TextLayer {
     pub fn parts(&self) -> LayerParts<'_> {
         LayerParts {
             self_attention: &self.self_attention,
-            cross_attention: &self.cross_attention,
+            cross_attention: self.cross_attention.as_ref(),
             feed_forward: &self.feed_forward,
         }
     }
@@ -137,7 +151,7 @@ impl LayerParts<'_> {
         hidden: Tensor<3>,
         bias: Option<Tensor<4>>,
         past: Option<&mut Option<KeyValue>>,
-        cross: Option<(&KeyValue, Option<Tensor<4>>)>,
+        cross: Option<(&Attention, Source<'_>)>,
     ) -> Tensor<3> {
         let mut own = self.self_attention.key_value(hidden.clone());
         if let Some(past) = past {
@@ -147,9 +161,15 @@ impl LayerParts<'_> {
             };
             *past = Some(own.clone());
         }
-        let hidden = self.self_attention.forward(hidden, &own, bias);
+        let own = Source {
+            states: &own,
+            bias,
+            rows: &Rows::Each,
+            map: None,
+        };
+        let hidden = self.self_attention.forward(hidden, own);
         let hidden = match cross {
-            Some((source, bias)) => self.cross_attention.forward(hidden, source, bias),
+            Some((attention, source)) => attention.forward(hidden, source),
             None => hidden,
         };
         self.feed_forward.forward(hidden)
@@ -157,12 +177,19 @@ impl LayerParts<'_> {
 }
 
 impl TextStack {
-    /// A new stack whose cross-attention reads states of `source_width`.
-    pub fn new(config: &TextConfig, source_width: usize, device: &Device) -> Self {
-        let layer = |_| TextLayer {
-            self_attention: Attention::new(config, config.width, device),
-            cross_attention: Attention::new(config, source_width, device),
-            feed_forward: FeedForward::new(config, device),
+    /// A new encoder whose cross-attention, from `config.fusion_layer` on, reads states of
+    /// `source_width`.
+    pub fn new(
+        config: &TextConfig,
+        source_width: usize,
+        precision: Precision,
+        device: &Device,
+    ) -> Self {
+        let layer = |index| TextLayer {
+            self_attention: Attention::new(config, config.width, precision, device),
+            cross_attention: (index >= config.fusion_layer)
+                .then(|| Attention::new(config, source_width, precision, device)),
+            feed_forward: FeedForward::new(config, precision, device),
         };
         Self {
             embeddings: TextEmbeddings::new(config, device),
@@ -170,47 +197,117 @@ impl TextStack {
         }
     }
 
-    /// Keys and values of `source` `[batch, tokens, source width]` for every layer's
-    /// cross-attention.
+    /// A new decoder over states of `source_width`: the layers from `config.fusion_layer` on, all
+    /// with cross-attention.
+    pub fn decoder(
+        config: &TextConfig,
+        source_width: usize,
+        precision: Precision,
+        device: &Device,
+    ) -> Self {
+        let config = TextConfig {
+            depth: config.depth - config.fusion_layer,
+            fusion_layer: 0,
+            ..config.clone()
+        };
+        Self::new(&config, source_width, precision, device)
+    }
+
+    /// First layer with cross-attention.
+    pub fn fusion_layer(&self) -> usize {
+        let fuses = |layer: &TextLayer| layer.cross_attention.is_some();
+        self.layers
+            .iter()
+            .position(fuses)
+            .unwrap_or(self.layers.len())
+    }
+
+    /// Keys and values of `source` `[batch, tokens, source width]` for every cross-attention.
     pub fn key_values(&self, source: Tensor<3>) -> Vec<KeyValue> {
         self.layers
             .iter()
-            .map(|layer| layer.cross_attention.key_value(source.clone()))
+            .filter_map(|layer| layer.cross_attention.as_ref())
+            .map(|attention| attention.key_value(source.clone()))
             .collect()
     }
 
-    /// Encodes `ids` `[batch, tokens]` to `[batch, tokens, width]`: text mode without `cross`,
-    /// multimodal mode with it.
+    /// Encodes `ids` `[batch, tokens]` to `[batch, tokens, width]`.
+    ///
+    /// With `cross`: multimodal mode, all layers. Without: text mode, which is all layers without
+    /// their cross-attention where every layer has it (MISS), else the layers below the first that
+    /// has it (the baseline).
     pub fn encode(
         &self,
         ids: Tensor<2, Int>,
         padding: Tensor<2, Bool>,
         cross: Option<&CrossSource>,
     ) -> Tensor<3> {
-        let bias = padding_bias(padding);
         let hidden = self.embeddings.forward(ids, 0);
-        run(
-            self.layers.iter().map(TextLayer::parts),
-            hidden,
-            Some(bias),
-            None,
+        let pass = Pass {
+            bias: Some(padding_bias(padding)),
             cross,
-        )
+            ..Pass::default()
+        };
+        let layers = match (cross, self.fusion_layer()) {
+            (None, below @ 1..) => &self.layers[..below],
+            _ => &self.layers[..],
+        };
+        run(layers.iter().map(TextLayer::parts), hidden, pass)
+    }
+
+    /// The layers from the first with cross-attention on, over the `hidden` states
+    /// `[batch, tokens, width]` of text mode.
+    pub fn fuse(
+        &self,
+        hidden: Tensor<3>,
+        padding: Tensor<2, Bool>,
+        cross: &CrossSource,
+    ) -> Tensor<3> {
+        let pass = Pass {
+            bias: Some(padding_bias(padding)),
+            cross: Some(cross),
+            ..Pass::default()
+        };
+        let layers = self.layers[self.fusion_layer()..].iter();
+        run(layers.map(TextLayer::parts), hidden, pass)
     }
 }
 
-/// Runs `layers` over `hidden`. `pasts` has one entry a layer.
+/// What the layers of a pass have in common.
+#[derive(Default)]
+pub(crate) struct Pass<'a> {
+    /// Added to the scores of self-attention.
+    pub(crate) bias: Option<Tensor<4>>,
+    /// Keys and values of earlier tokens, one entry a layer; extended by this pass.
+    pub(crate) pasts: Option<&'a mut [Option<KeyValue>]>,
+    /// What cross-attention reads.
+    pub(crate) cross: Option<&'a CrossSource>,
+    /// Takes the probabilities of every cross-attention.
+    pub(crate) maps: Option<&'a mut Vec<AttentionMap>>,
+}
+
+/// Runs `layers` over `hidden`.
 pub(crate) fn run<'a>(
     layers: impl Iterator<Item = LayerParts<'a>>,
     mut hidden: Tensor<3>,
-    bias: Option<Tensor<4>>,
-    mut pasts: Option<&mut [Option<KeyValue>]>,
-    cross: Option<&CrossSource>,
+    mut pass: Pass<'_>,
 ) -> Tensor<3> {
+    let mut sources = pass.cross.map(|cross| cross.layers.iter());
     for (index, layer) in layers.enumerate() {
-        let past = pasts.as_deref_mut().map(|pasts| &mut pasts[index]);
-        let source = cross.map(|cross| (&cross.layers[index], cross.bias.clone()));
-        hidden = layer.forward(hidden, bias.clone(), past, source);
+        let past = pass.pasts.as_deref_mut().map(|pasts| &mut pasts[index]);
+        let cross = match (layer.cross_attention, pass.cross, &mut sources) {
+            (Some(attention), Some(cross), Some(sources)) => sources.next().map(|states| {
+                let source = Source {
+                    states,
+                    bias: cross.bias.clone(),
+                    rows: &cross.rows,
+                    map: pass.maps.as_deref_mut(),
+                };
+                (attention, source)
+            }),
+            _ => None,
+        };
+        hidden = layer.forward(hidden, pass.bias.clone(), past, cross);
     }
     hidden
 }

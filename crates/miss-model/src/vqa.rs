@@ -4,14 +4,16 @@ use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::attention::KeyValue;
+use crate::attention_map::AttentionMap;
 use crate::config::ModelConfig;
 use crate::head::LanguageModelHead;
 use crate::image_encoder::ImageEncoder;
 use crate::init::{leaf, settle};
 use crate::losses::smoothed_cross_entropy;
 use crate::pretrain::{PretrainModel, target_states};
-use crate::text::{CrossSource, TextLayer, TextStack, causal_bias, padding_bias, run};
-use crate::tokens::{SpecialTokens, Targets, Tokens, index_tensor};
+use crate::rows::Rows;
+use crate::text::{CrossSource, Pass, TextLayer, TextStack, causal_bias, padding_bias, run};
+use crate::tokens::{SpecialTokens, Targets, Tokens};
 
 /// Image encoder, joint encoder and text decoder, none tied to another (`reference.md` 1.2).
 #[derive(Module, Debug)]
@@ -26,8 +28,8 @@ pub struct VqaModel {
 #[derive(Clone, Debug)]
 pub struct Questions {
     tokens: Tokens,
-    /// For each question, the row of its image: `[questions]`.
-    image_rows: Tensor<1, Int>,
+    /// For each question, the row of its image.
+    image_rows: Vec<usize>,
 }
 
 /// A batch of answers to learn.
@@ -47,6 +49,18 @@ pub struct QuestionStates {
     pub padding: Tensor<2, Bool>,
 }
 
+/// Attention on the way to an answer.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// Attention of question tokens to image tokens (the class token first, then the patches row by
+    /// row), one map for each fusing layer of the joint encoder.
+    pub image: Vec<AttentionMap>,
+    /// Attention of answer tokens to question tokens, one map for each layer of the decoder.
+    pub question: Vec<AttentionMap>,
+    /// Negative log-probability of the answers, summed over tokens and averaged over answers: `[1]`.
+    pub loss: Tensor<1>,
+}
+
 impl Questions {
     /// A batch from token rows (`[CLS] … [SEP]`) and, for each, the row of its image.
     pub fn new(
@@ -55,10 +69,9 @@ impl Questions {
         special: &SpecialTokens,
         device: &Device,
     ) -> Self {
-        let image_rows: Vec<i64> = image_rows.iter().map(|row| *row as i64).collect();
         Self {
             tokens: Tokens::new(rows, Some(special.encoder), special, device),
-            image_rows: index_tensor(&image_rows, device),
+            image_rows: image_rows.to_vec(),
         }
     }
 }
@@ -77,12 +90,18 @@ impl Answers {
 impl VqaModel {
     /// A new model on `device`, for images of `image_size` pixels a side.
     pub fn new(config: &ModelConfig, image_size: usize, device: &Device) -> Self {
-        settle(Self {
-            image_encoder: ImageEncoder::new(&config.image, image_size, device),
-            joint_encoder: TextStack::new(&config.text, config.image.width, device),
-            text_decoder: TextStack::new(&config.text, config.text.width, device),
+        settle(Self::undrawn(config, image_size, device))
+    }
+
+    /// The same, its parameters not drawn yet.
+    pub(crate) fn undrawn(config: &ModelConfig, image_size: usize, device: &Device) -> Self {
+        let precision = config.precision;
+        Self {
+            image_encoder: ImageEncoder::new(&config.image, image_size, precision, device),
+            joint_encoder: TextStack::new(&config.text, config.image.width, precision, device),
+            text_decoder: TextStack::decoder(&config.text, config.text.width, precision, device),
             head: LanguageModelHead::new(&config.text, device),
-        })
+        }
     }
 
     /// The model that fine-tuning begins with: what pretraining tied is copied and then diverges.
@@ -104,10 +123,10 @@ impl VqaModel {
         let layers = text_decoder.layers.iter_mut().zip(decoder.self_attention);
         for (layer, self_attention) in layers {
             layer.self_attention = self_attention;
-            if config.image.width != config.text.width {
-                layer
-                    .cross_attention
-                    .renew_source(config.text.width, &device);
+            if let Some(cross) = &mut layer.cross_attention
+                && config.image.width != config.text.width
+            {
+                cross.renew_source(config.text.width, &device);
             }
         }
         settle(Self {
@@ -126,25 +145,41 @@ impl VqaModel {
     }
 
     /// Fuses each question with its image. Keys and values are projected once an image, however
-    /// many questions it has.
+    /// many questions it has, and never repeated ([`Rows`]).
     pub fn question_states(
         &self,
         image_states: Tensor<3>,
         questions: &Questions,
     ) -> QuestionStates {
-        let layers = self.joint_encoder.key_values(image_states);
+        let [images, ..] = image_states.dims();
+        let device = image_states.device();
+        let rows = Rows::new(&questions.image_rows, images, &device);
+        self.fuse(image_states, questions, rows, None)
+    }
+
+    fn fuse(
+        &self,
+        image_states: Tensor<3>,
+        questions: &Questions,
+        rows: Rows,
+        maps: Option<&mut Vec<AttentionMap>>,
+    ) -> QuestionStates {
         let cross = CrossSource {
-            layers: layers
-                .iter()
-                .map(|layer| layer.select(questions.image_rows.clone()))
-                .collect(),
+            layers: self.joint_encoder.key_values(image_states),
             bias: None,
+            rows,
         };
         let Tokens { ids, padding } = questions.tokens.clone();
+        let pass = Pass {
+            bias: Some(padding_bias(padding.clone())),
+            cross: Some(&cross),
+            maps,
+            ..Pass::default()
+        };
+        let hidden = self.joint_encoder.embeddings.forward(ids, 0);
+        let layers = self.joint_encoder.layers.iter().map(TextLayer::parts);
         QuestionStates {
-            hidden: self
-                .joint_encoder
-                .encode(ids, padding.clone(), Some(&cross)),
+            hidden: run(layers, hidden, pass),
             padding,
         }
     }
@@ -152,21 +187,51 @@ impl VqaModel {
     /// The fine-tuning loss `[1]`: summed over the tokens of an answer, averaged over the answers
     /// (`reference.md` 1.5).
     pub fn loss(&self, states: &QuestionStates, answers: &Answers, smoothing: f64) -> Tensor<1> {
+        self.answer_loss(states, answers, smoothing, None)
+    }
+
+    fn answer_loss(
+        &self,
+        states: &QuestionStates,
+        answers: &Answers,
+        smoothing: f64,
+        maps: Option<&mut Vec<AttentionMap>>,
+    ) -> Tensor<1> {
         let cross = self.cross_source(states, true);
         let Tokens { ids, padding } = answers.tokens.clone();
         let hidden = self.text_decoder.embeddings.forward(ids, 0);
         let layers = self.text_decoder.layers.iter().map(TextLayer::parts);
-        let decoded = run(
-            layers,
-            hidden,
-            Some(causal_bias(padding)),
-            None,
-            Some(&cross),
-        );
-        let decoded = target_states(decoded, answers.targets.rows.clone());
+        let pass = Pass {
+            bias: Some(causal_bias(padding)),
+            cross: Some(&cross),
+            maps,
+            ..Pass::default()
+        };
+        let decoded = target_states(run(layers, hidden, pass), answers.targets.rows.clone());
         let logits = self.head.forward(decoded, &self.text_decoder.embeddings);
         smoothed_cross_entropy(logits, answers.targets.ids.clone(), smoothing).sum()
             / answers.count as f64
+    }
+
+    /// How the model comes to `answers`: the attention of every cross-attention layer.
+    ///
+    /// On a device with autodiff, `explanation.loss.backward()` gives the gradients that
+    /// [`AttentionMap::gradient`] and [`AttentionMap::relevance`] read.
+    pub fn explain(
+        &self,
+        image_states: Tensor<3>,
+        questions: &Questions,
+        answers: &Answers,
+    ) -> Explanation {
+        let rows = Rows::gather(&questions.image_rows, &image_states.device());
+        let (mut image, mut question) = (Vec::new(), Vec::new());
+        let states = self.fuse(image_states, questions, rows, Some(&mut image));
+        let loss = self.answer_loss(&states, answers, 0.0, Some(&mut question));
+        Explanation {
+            image,
+            question,
+            loss,
+        }
     }
 
     /// Keys and values of question states for the decoder. With `mask_padding` off, padding is
@@ -175,6 +240,7 @@ impl VqaModel {
         CrossSource {
             layers: self.text_decoder.key_values(states.hidden.clone()),
             bias: mask_padding.then(|| padding_bias(states.padding.clone())),
+            rows: Rows::Each,
         }
     }
 
@@ -189,7 +255,12 @@ impl VqaModel {
     ) -> Tensor<2> {
         let hidden = self.text_decoder.embeddings.forward(ids, position);
         let layers = self.text_decoder.layers.iter().map(TextLayer::parts);
-        let states = run(layers, hidden, None, Some(pasts), Some(cross));
+        let pass = Pass {
+            pasts: Some(pasts),
+            cross: Some(cross),
+            ..Pass::default()
+        };
+        let states = run(layers, hidden, pass);
         self.head
             .forward(states.squeeze_dim(1), &self.text_decoder.embeddings)
     }
@@ -219,7 +290,7 @@ impl ModuleMapper for Renew {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ImageEncoderConfig, TextConfig};
+    use crate::{ImageEncoderConfig, Precision, TextConfig};
     use burn::optim::GradientsParams;
 
     fn config() -> ModelConfig {
@@ -229,6 +300,8 @@ mod tests {
                 depth: 1,
                 heads: 2,
                 patch: 4,
+                layer_norm_epsilon: 1e-6,
+                layer_scale: false,
             },
             text: TextConfig {
                 width: 16,
@@ -238,8 +311,12 @@ mod tests {
                 vocabulary: 20,
                 positions: 12,
                 dropout: 0.0,
+                layer_norm_epsilon: 1e-12,
+                token_types: 0,
+                fusion_layer: 0,
             },
             projection: 8,
+            precision: Precision::Fp32,
         }
     }
 

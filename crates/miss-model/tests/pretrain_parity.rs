@@ -6,7 +6,7 @@ mod support;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Device;
-use miss_model::{Captions, NegativePair, PretrainModel, Queues};
+use miss_model::{ImageWork, Captions, NegativePair, PretrainModel, Queues};
 use support::{
     Fixture, assert_close, assert_gradients, assert_state, difference, export, folders, load,
 };
@@ -123,7 +123,12 @@ fn three_steps() {
                     expected.integers("queue_ptr_after_step0")[0]
                 );
             }
-            let both = model.match_and_caption(contrast.image_states, &captions, &negatives);
+            let both = model.match_and_caption(
+                contrast.image_states,
+                &captions,
+                &negatives,
+                ImageWork::Once,
+            );
             let total = contrast.loss.clone() + both.matching.clone() + both.captioning.clone();
             for loss in [contrast.loss, both.matching, both.captioning, total.clone()] {
                 losses.push(loss.into_scalar::<f32>());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use miss_data::text::VOCABULARY;
 use miss_engine::{FinetuneConfig, PredictConfig, PretrainConfig};
-use miss_model::{ImageEncoderConfig, ModelConfig, TextConfig};
+use miss_model::{ImageEncoderConfig, ModelConfig, Precision, Size, TextConfig};
 use serde::Serialize;
 
 use super::knobs::Knobs;
@@ -190,24 +190,48 @@ fn split(knobs: &Knobs<'_>, seed: u64) -> SplitConfig {
 }
 
 fn model(knobs: &Knobs<'_>) -> ModelConfig {
-    let width = knobs.whole("model.text.width", 1..=8192, 128);
+    let sizes = Size::ALL.map(|size| (size.name(), size));
+    let precisions = [("fp32", Precision::Fp32), ("bf16", Precision::Bf16)];
+    // The named size is the default of every other knob of the model.
+    let ModelConfig {
+        image,
+        text,
+        projection,
+        precision,
+    } = knobs.choice("model.size", &sizes, Size::Quickstart).config();
+    let width = knobs.whole("model.text.width", 1..=8192, text.width);
     ModelConfig {
         image: ImageEncoderConfig {
-            width: knobs.whole("model.image.width", 1..=8192, 128),
-            depth: knobs.whole("model.image.depth", 1..=128, 4),
-            heads: knobs.whole("model.image.heads", 1..=128, 4),
-            patch: knobs.whole("model.image.patch", 1..=64, 16),
+            width: knobs.whole("model.image.width", 1..=8192, image.width),
+            depth: knobs.whole("model.image.depth", 1..=128, image.depth),
+            heads: knobs.whole("model.image.heads", 1..=128, image.heads),
+            patch: knobs.whole("model.image.patch", 1..=64, image.patch),
+            layer_norm_epsilon: knobs.number(
+                "model.image.layer_norm_epsilon",
+                1e-12..=1e-3,
+                image.layer_norm_epsilon,
+            ),
+            layer_scale: knobs.truth("model.image.layer_scale", image.layer_scale),
         },
         text: TextConfig {
             width,
-            depth: knobs.whole("model.text.depth", 1..=128, 4),
-            heads: knobs.whole("model.text.heads", 1..=128, 4),
+            depth: knobs.whole("model.text.depth", 1..=128, text.depth),
+            heads: knobs.whole("model.text.heads", 1..=128, text.heads),
             feed_forward: knobs.whole("model.text.feed_forward", 1..=32768, 4 * width),
             vocabulary: knobs.whole("model.text.vocabulary", VOCABULARY..=VOCABULARY, VOCABULARY),
             positions: knobs.whole("model.text.positions", 64..=POSITIONS, POSITIONS),
-            dropout: knobs.number("model.text.dropout", 0.0..=0.9, 0.1),
+            dropout: knobs.number("model.text.dropout", 0.0..=0.9, text.dropout),
+            layer_norm_epsilon: knobs.number(
+                "model.text.layer_norm_epsilon",
+                1e-12..=1e-3,
+                text.layer_norm_epsilon,
+            ),
+            // The pretraining of recipes is that of the joint encoder, which has neither.
+            token_types: knobs.whole("model.text.token_types", 0..=0, 0),
+            fusion_layer: knobs.whole("model.text.fusion_layer", 0..=0, 0),
         },
-        projection: knobs.whole("model.projection", 1..=8192, 64),
+        projection: knobs.whole("model.projection", 1..=8192, projection),
+        precision: knobs.choice("model.precision", &precisions, precision),
     }
 }
 

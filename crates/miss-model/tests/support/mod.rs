@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use miss_model::{ImageEncoderConfig, ModelConfig, SpecialTokens, TextConfig};
+use miss_model::{ImageEncoderConfig, ModelConfig, Precision, SpecialTokens, TextConfig};
 use safetensors::{Dtype, SafeTensors};
 
 /// The folder of fixtures: `MISS_PARITY_DIR`, or `shared/parity` beside the checkout.
@@ -45,12 +45,16 @@ pub fn config(folder: &Path) -> serde_json::Value {
 
 pub fn model_config(config: &serde_json::Value) -> ModelConfig {
     let size = |key: &str| config[key].as_u64().unwrap() as usize;
+    // Only the baseline's fixtures have a split, and token types.
+    let fusion_layer = config["fusion_layer"].as_u64().unwrap_or(0) as usize;
     ModelConfig {
         image: ImageEncoderConfig {
             width: size("vision_dim"),
             depth: size("vision_depth"),
             heads: size("vision_heads"),
             patch: size("patch_size"),
+            layer_norm_epsilon: config["vision_ln_eps"].as_f64().unwrap(),
+            layer_scale: false,
         },
         text: TextConfig {
             width: size("text_hidden"),
@@ -60,8 +64,12 @@ pub fn model_config(config: &serde_json::Value) -> ModelConfig {
             vocabulary: size("vocab_size"),
             positions: size("max_position"),
             dropout: 0.0,
+            layer_norm_epsilon: config["text_ln_eps"].as_f64().unwrap(),
+            token_types: if fusion_layer > 0 { 2 } else { 0 },
+            fusion_layer,
         },
         projection: size("embed_dim"),
+        precision: Precision::Fp32,
     }
 }
 
