@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use miss_data::image::{BLIP_MEAN, BLIP_STD};
 use miss_data::{ImageSet, Tokenizer};
+use miss_model::ImageWork;
 use rayon::prelude::*;
 
 use crate::error::EngineError;
@@ -40,8 +41,17 @@ pub(crate) fn image_tensor(
     Ok(Tensor::from_data(data, device))
 }
 
-/// Each name once, in order of appearance, and for every given name its place among them.
-pub(crate) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> (Vec<&'a str>, Vec<usize>) {
+/// The images to encode for questions about `names`, and for every question the place of its image
+/// among them: each image once, in order of appearance, unless the work is to be repeated.
+pub(crate) fn images_of<'a>(
+    names: impl Iterator<Item = &'a str>,
+    work: ImageWork,
+) -> (Vec<&'a str>, Vec<usize>) {
+    if work == ImageWork::Repeated {
+        let names: Vec<&str> = names.collect();
+        let places = (0..names.len()).collect();
+        return (names, places);
+    }
     let mut places = std::collections::HashMap::new();
     let mut distinct = Vec::new();
     let rows = names
@@ -84,8 +94,12 @@ mod tests {
 
     #[test]
     fn a_name_is_kept_once() {
-        let (names, rows) = distinct(["b", "a", "b", "c", "a"].into_iter());
+        let asked = ["b", "a", "b", "c", "a"];
+        let (names, rows) = images_of(asked.into_iter(), ImageWork::Once);
         assert_eq!(names, ["b", "a", "c"]);
         assert_eq!(rows, [0, 1, 0, 2, 1]);
+        let (names, rows) = images_of(asked.into_iter(), ImageWork::Repeated);
+        assert_eq!(names, asked);
+        assert_eq!(rows, [0, 1, 2, 3, 4]);
     }
 }

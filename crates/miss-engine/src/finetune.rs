@@ -8,11 +8,11 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use miss_data::{ImageSet, Order, Question, mix};
 use miss_model::{
-    Answers, BeamSearch, ModelConfig, PretrainModel, Questions, SpecialTokens, VqaModel,
+    Answers, BeamSearch, ImageWork, ModelConfig, PretrainModel, Questions, SpecialTokens, VqaModel,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{distinct, encode, image_tensor, tokenizer};
+use crate::batch::{encode, image_tensor, images_of, tokenizer};
 use crate::config::FinetuneConfig;
 use crate::error::EngineError;
 use crate::guard;
@@ -288,7 +288,7 @@ impl Finetuning {
         device: &Device,
     ) -> Result<(Self, f32), EngineError> {
         device.seed(config.stream(Stream::Dropout, self.counters.step));
-        let (names, questions, answers) = tensors(batch, device);
+        let (names, questions, answers) = tensors(batch, self.model.image_work(), device);
         let pixels = image_tensor(images, &names, device)?;
         let states = self.model.question_states(
             self.model.image_states(pixels, config.drop_path),
@@ -320,7 +320,7 @@ impl Finetuning {
         let (mut loss, mut correct) = (0.0, 0);
         for batch in validation.chunks(config.batch) {
             let batch: Vec<&Sample<'_>> = batch.iter().collect();
-            let (names, questions, answers) = tensors(&batch, &device);
+            let (names, questions, answers) = tensors(&batch, model.image_work(), &device);
             let pixels = image_tensor(images, &names, &device)?;
             let states = model.question_states(model.image_states(pixels, 0.0), &questions);
             let mean: f32 = model
@@ -369,10 +369,14 @@ impl Finetuning {
     }
 }
 
-/// The images of a batch, each once, and its questions and answers.
-fn tensors<'a>(batch: &[&Sample<'a>], device: &Device) -> (Vec<&'a str>, Questions, Answers) {
+/// The images of a batch, and its questions and answers.
+fn tensors<'a>(
+    batch: &[&Sample<'a>],
+    work: ImageWork,
+    device: &Device,
+) -> (Vec<&'a str>, Questions, Answers) {
     let special = SpecialTokens::default();
-    let (names, rows) = distinct(batch.iter().map(|sample| sample.image));
+    let (names, rows) = images_of(batch.iter().map(|sample| sample.image), work);
     let questions: Vec<Vec<u32>> = batch.iter().map(|sample| sample.question.clone()).collect();
     let answers: Vec<Vec<u32>> = batch.iter().map(|sample| sample.answer.clone()).collect();
     (

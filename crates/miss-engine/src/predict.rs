@@ -4,9 +4,9 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use miss_data::{ImageSet, Question};
-use miss_model::{BeamSearch, ModelConfig, Questions, SpecialTokens, VqaModel};
+use miss_model::{BeamSearch, ImageWork, ModelConfig, Questions, SpecialTokens, VqaModel};
 
-use crate::batch::{distinct, encode, image_tensor, tokenizer};
+use crate::batch::{encode, image_tensor, images_of, tokenizer};
 use crate::config::PredictConfig;
 use crate::error::EngineError;
 use crate::guard;
@@ -58,7 +58,10 @@ pub fn predict(
     };
 
     let mut order: Vec<usize> = (0..questions.len()).collect();
-    let (_, image_of) = distinct(questions.iter().map(|row| row.image.as_str()));
+    let (_, image_of) = images_of(
+        questions.iter().map(|row| row.image.as_str()),
+        ImageWork::Once,
+    );
     order.sort_by_key(|index| image_of[*index]);
     let mut answers = vec![None; questions.len()];
     let steps = order.len().div_ceil(config.batch);
@@ -75,8 +78,10 @@ pub fn predict(
                 )
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let (names, image_rows) =
-            distinct(batch.iter().map(|index| questions[*index].image.as_str()));
+        let (names, image_rows) = images_of(
+            batch.iter().map(|index| questions[*index].image.as_str()),
+            model.image_work(),
+        );
         let states = model.question_states(
             model.image_states(image_tensor(images, &names, device)?, 0.0),
             &Questions::new(&rows, &image_rows, &special, device),

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use miss_data::{ImageSet, Order, mix};
-use miss_model::{Captions, Encoders, ImageWork, ModelConfig, PretrainModel, Queues, SpecialTokens};
+use miss_model::{Captions, Encoders, ModelConfig, PretrainModel, Queues, SpecialTokens};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{encode, image_tensor, tokenizer};
@@ -242,12 +242,7 @@ impl Pretraining {
             rows,
             config.stream(Stream::Negatives, self.step),
         );
-        let both = model.match_and_caption(
-            contrast.image_states,
-            &captions,
-            &pairs,
-            ImageWork::Once,
-        );
+        let both = model.match_and_caption(contrast.image_states, &captions, &pairs);
         let losses = vec![contrast.loss, both.matching, both.captioning];
         let losses = Tensor::cat(losses, 0);
         let gradients = GradientsParams::from_grads(losses.clone().sum().backward(), &model);

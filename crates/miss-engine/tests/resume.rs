@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use miss_data::{AnswerType, ImageSet, Question};
 use miss_engine::{
-    Device, Ended, FinetuneConfig, ImageEncoderConfig, ModelConfig, Observer, Pair, PredictConfig,
-    Precision, PretrainConfig, Pretrained, StepEvent, TextConfig, finetune, predict, pretrain,
+    Device, Ended, FinetuneConfig, ImageEncoderConfig, ImageWork, ModelConfig, Observer, Pair,
+    Precision, PredictConfig, PretrainConfig, Pretrained, StepEvent, TextConfig, finetune, predict,
+    pretrain,
 };
 
 /// Stops after a number of steps.
@@ -21,6 +23,10 @@ impl Observer for StopAfter {
         self.0 == 0
     }
 }
+
+/// Burn's CPU backend has one random generator for the whole process: runs beside each other would
+/// draw from one stream.
+static GENERATOR: Mutex<()> = Mutex::new(());
 
 const NEVER: usize = usize::MAX;
 
@@ -48,6 +54,7 @@ fn model() -> ModelConfig {
         },
         projection: 8,
         precision: Precision::Fp32,
+        image_work: ImageWork::Once,
     }
 }
 
@@ -151,6 +158,7 @@ fn pretrained(folder: &Path, images: &ImageSet, names: &[String], stops: &[usize
 
 #[test]
 fn pretraining_goes_on_to_the_byte_and_fine_tuning_too() {
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let small = folder.path().join("small");
     fs::create_dir(&small).unwrap();
@@ -237,6 +245,7 @@ fn pretraining_goes_on_to_the_byte_and_fine_tuning_too() {
 
 #[test]
 fn a_missing_image_and_a_missing_caption_are_named() {
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let (images, names) = images(folder.path(), 16);
     let mut pairs = pairs(&names);
@@ -265,6 +274,7 @@ fn a_missing_image_and_a_missing_caption_are_named() {
 
 #[test]
 fn a_loss_that_is_not_a_number_stops_the_run_and_names_its_records() {
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let (images, names) = images(folder.path(), 16);
     let config = PretrainConfig {

@@ -16,6 +16,18 @@ pub enum Precision {
     Bf16,
 }
 
+/// How often equal work on images is done. Outputs and gradients are the same numbers, to rounding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageWork {
+    /// Once: an image is encoded once for all its questions, and its keys and values are projected
+    /// once a layer for every pass that attends to them.
+    #[default]
+    Once,
+    /// As often as the reference does it; for comparison.
+    Repeated,
+}
+
 /// Sizes of the ViT image encoder (`reference.md` 1.1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageEncoderConfig {
@@ -77,6 +89,9 @@ pub struct ModelConfig {
     /// Precision of the matrix products.
     #[serde(default)]
     pub precision: Precision,
+    /// Whether equal work on images is shared.
+    #[serde(default)]
+    pub image_work: ImageWork,
 }
 
 fn image_epsilon() -> f64 {

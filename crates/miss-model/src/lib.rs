@@ -23,13 +23,13 @@ mod weights;
 
 pub use attention::{Attention, KeyValue};
 pub use attention_map::AttentionMap;
-pub use config::{ConfigError, ImageEncoderConfig, ModelConfig, Precision, TextConfig};
+pub use config::{ConfigError, ImageEncoderConfig, ImageWork, ModelConfig, Precision, TextConfig};
 pub use generate::{BeamSearch, Generated};
 pub use head::LanguageModelHead;
 pub use image_encoder::ImageEncoder;
 pub use position::interpolate_positions;
 pub use pretrain::{
-    Captions, Contrast, Encoders, ImageWork, MatchAndCaption, NegativePair, PretrainModel, TiedDecoder,
+    Captions, Contrast, Encoders, MatchAndCaption, NegativePair, PretrainModel, TiedDecoder,
 };
 pub use queues::Queues;
 pub use rows::Rows;

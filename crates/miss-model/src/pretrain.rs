@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::attention::Attention;
-use crate::config::ModelConfig;
+use crate::config::{ImageWork, ModelConfig};
 use crate::head::LanguageModelHead;
 use crate::image_encoder::ImageEncoder;
 use crate::init::{leaf, linear, settle};
@@ -46,6 +46,8 @@ pub struct PretrainModel {
     pub(crate) decoder: TiedDecoder,
     matching_head: Linear,
     temperature: Param<Tensor<1>>,
+    #[module(skip)]
+    image_work: ImageWork,
 }
 
 /// A batch of captions in the three forms that the three losses read.
@@ -81,16 +83,6 @@ pub struct NegativePair {
     pub text: usize,
     /// Row of the image.
     pub image: usize,
-}
-
-/// How often equal work on images is done. Outputs and gradients are the same numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ImageWork {
-    /// Once, and shared.
-    #[default]
-    Once,
-    /// As often as the reference does it; for comparison.
-    Repeated,
 }
 
 /// The two losses that need the fused encoder and the decoder, each `[1]`.
@@ -169,6 +161,7 @@ impl PretrainModel {
             },
             matching_head: linear(config.text.width, 2, device),
             temperature: Param::from_data(temperature, device),
+            image_work: config.image_work,
         }
     }
 
@@ -253,7 +246,6 @@ impl PretrainModel {
         image_states: Tensor<3>,
         captions: &Captions,
         negatives: &[NegativePair],
-        work: ImageWork,
     ) -> MatchAndCaption {
         let joint = &self.encoders.joint_encoder;
         let [batch, ..] = image_states.dims();
@@ -261,7 +253,7 @@ impl PretrainModel {
         let images: Vec<usize> = (0..batch)
             .chain(negatives.iter().map(|pair| pair.image))
             .collect();
-        let (matching, captioning) = match work {
+        let (matching, captioning) = match self.image_work {
             ImageWork::Once => {
                 let cross = CrossSource {
                     layers: joint.key_values(image_states),

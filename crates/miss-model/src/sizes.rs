@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ImageEncoderConfig, ModelConfig, Precision, TextConfig};
+use crate::config::{ImageEncoderConfig, ImageWork, ModelConfig, Precision, TextConfig};
 
 /// Entries of the vocabulary of `bert-base-uncased` with `[DEC]` and `[ENC]`.
 const VOCABULARY: usize = 30_524;
@@ -64,6 +64,7 @@ impl Size {
             text,
             projection,
             precision: Precision::Fp32,
+            image_work: ImageWork::Once,
         }
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::attention::KeyValue;
 use crate::attention_map::AttentionMap;
-use crate::config::ModelConfig;
+use crate::config::{ImageWork, ModelConfig};
 use crate::head::LanguageModelHead;
 use crate::image_encoder::ImageEncoder;
 use crate::init::{leaf, settle};
@@ -22,6 +22,8 @@ pub struct VqaModel {
     joint_encoder: TextStack,
     text_decoder: TextStack,
     head: LanguageModelHead,
+    #[module(skip)]
+    image_work: ImageWork,
 }
 
 /// A batch of questions over a batch of images.
@@ -101,6 +103,7 @@ impl VqaModel {
             joint_encoder: TextStack::new(&config.text, config.image.width, precision, device),
             text_decoder: TextStack::decoder(&config.text, config.text.width, precision, device),
             head: LanguageModelHead::new(&config.text, device),
+            image_work: config.image_work,
         }
     }
 
@@ -136,6 +139,7 @@ impl VqaModel {
             // optimiser would take the two for one.
             text_decoder: text_decoder.map(&mut Renew),
             head: decoder.head,
+            image_work: config.image_work,
         })
     }
 
@@ -265,6 +269,12 @@ impl VqaModel {
             .forward(states.squeeze_dim(1), &self.text_decoder.embeddings)
     }
 
+    /// Whether the images of a batch are to be encoded once for all their questions, or once for
+    /// each. Who makes the batch decides; [`Questions`] names the image of every question.
+    pub fn image_work(&self) -> ImageWork {
+        self.image_work
+    }
+
     /// Where the parameters are.
     pub fn device(&self) -> Device {
         self.joint_encoder.embeddings.words().device()
@@ -290,7 +300,7 @@ impl ModuleMapper for Renew {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ImageEncoderConfig, Precision, TextConfig};
+    use crate::{ImageEncoderConfig, ImageWork, Precision, TextConfig};
     use burn::optim::GradientsParams;
 
     fn config() -> ModelConfig {
@@ -317,6 +327,7 @@ mod tests {
             },
             projection: 8,
             precision: Precision::Fp32,
+            image_work: ImageWork::Once,
         }
     }
 

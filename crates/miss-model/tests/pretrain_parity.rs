@@ -6,7 +6,7 @@ mod support;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Device;
-use miss_model::{ImageWork, Captions, NegativePair, PretrainModel, Queues};
+use miss_model::{Captions, NegativePair, PretrainModel, Queues};
 use support::{
     Fixture, assert_close, assert_gradients, assert_state, difference, export, folders, load,
 };
@@ -127,7 +127,6 @@ fn three_steps() {
                 contrast.image_states,
                 &captions,
                 &negatives,
-                ImageWork::Once,
             );
             let total = contrast.loss.clone() + both.matching.clone() + both.captioning.clone();
             for loss in [contrast.loss, both.matching, both.captioning, total.clone()] {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use miss_data::text::VOCABULARY;
 use miss_engine::{FinetuneConfig, PredictConfig, PretrainConfig};
-use miss_model::{ImageEncoderConfig, ModelConfig, Precision, Size, TextConfig};
+use miss_model::{ImageEncoderConfig, ImageWork, ModelConfig, Precision, Size, TextConfig};
 use serde::Serialize;
 
 use super::knobs::Knobs;
@@ -192,13 +192,17 @@ fn split(knobs: &Knobs<'_>, seed: u64) -> SplitConfig {
 fn model(knobs: &Knobs<'_>) -> ModelConfig {
     let sizes = Size::ALL.map(|size| (size.name(), size));
     let precisions = [("fp32", Precision::Fp32), ("bf16", Precision::Bf16)];
+    let works = [("once", ImageWork::Once), ("repeated", ImageWork::Repeated)];
     // The named size is the default of every other knob of the model.
     let ModelConfig {
         image,
         text,
         projection,
         precision,
-    } = knobs.choice("model.size", &sizes, Size::Quickstart).config();
+        image_work,
+    } = knobs
+        .choice("model.size", &sizes, Size::Quickstart)
+        .config();
     let width = knobs.whole("model.text.width", 1..=8192, text.width);
     ModelConfig {
         image: ImageEncoderConfig {
@@ -232,6 +236,7 @@ fn model(knobs: &Knobs<'_>) -> ModelConfig {
         },
         projection: knobs.whole("model.projection", 1..=8192, projection),
         precision: knobs.choice("model.precision", &precisions, precision),
+        image_work: knobs.choice("model.image_work", &works, image_work),
     }
 }
 

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use miss_model::{ImageEncoderConfig, ModelConfig, Precision, SpecialTokens, TextConfig};
+use miss_model::{
+    ImageEncoderConfig, ImageWork, ModelConfig, Precision, SpecialTokens, TextConfig,
+};
 use safetensors::{Dtype, SafeTensors};
 
 /// The folder of fixtures: `MISS_PARITY_DIR`, or `shared/parity` beside the checkout.
@@ -70,6 +72,7 @@ pub fn model_config(config: &serde_json::Value) -> ModelConfig {
         },
         projection: size("embed_dim"),
         precision: Precision::Fp32,
+        image_work: ImageWork::Once,
     }
 }
 
