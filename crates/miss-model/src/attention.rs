@@ -56,6 +56,11 @@ impl KeyValue {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn key(&self) -> Tensor<4> {
+        self.key.clone()
+    }
+
     /// These tokens followed by `next`, for decoding one token at a time.
     pub(crate) fn extend(self, next: Self) -> Self {
         Self {
@@ -84,6 +89,11 @@ impl Attention {
             heads: config.heads,
             precision,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn query_bias_id(&self) -> burn::module::ParamId {
+        self.query.bias.as_ref().expect("queries have a bias").id
     }
 
     /// Draws the key and value projections anew, for a source of another width.
