@@ -139,7 +139,8 @@ impl Cost<'_> {
         let config = &self.0.image;
         let (tokens, width) = (config.tokens(size) as f64, config.width as f64);
         let patches = 2.0 * (tokens - 1.0) * 3.0 * (config.patch * config.patch) as f64 * width;
-        let block = 2.0 * tokens * 12.0 * width * width + 4.0 * tokens * tokens * width;
+        let weights = 4.0 * width * width + 2.0 * width * config.feed_forward as f64;
+        let block = 2.0 * tokens * weights + 4.0 * tokens * tokens * width;
         patches + config.depth as f64 * block
     }
 
@@ -169,7 +170,7 @@ impl Cost<'_> {
     fn image_parameters(&self) -> f64 {
         let config = &self.0.image;
         let width = config.width as f64;
-        12.0 * width * width * config.depth as f64
+        (4.0 * width + 2.0 * config.feed_forward as f64) * width * config.depth as f64
             + 3.0 * (config.patch * config.patch) as f64 * width
     }
 
@@ -199,7 +200,7 @@ impl Cost<'_> {
             batch * image.depth * tokens * (20 * image.width + 3 * image.heads * tokens);
         let text_kept =
             text_rows * text.depth * text_tokens * (24 * text.width + 3 * text.heads * tokens);
-        let key_values = 2 * text_rows * text.depth * tokens * text.width;
+        let key_values = 2 * batch * text.depth * tokens * text.width;
         let logits = 4 * batch * target_tokens * text.vocabulary;
         let kept = (image_kept + text_kept + key_values + logits) as u64;
         BASE_BYTES + FLOAT * (5 * parameters as u64 + kept)

@@ -37,6 +37,7 @@ fn model() -> ModelConfig {
             depth: 2,
             heads: 2,
             patch: 8,
+            feed_forward: 64,
             layer_norm_epsilon: 1e-6,
             layer_scale: false,
         },

@@ -39,6 +39,8 @@ pub struct ImageEncoderConfig {
     pub heads: usize,
     /// Side of a square patch, in pixels.
     pub patch: usize,
+    /// Inner width of the feed-forward part (4 × `width` in every published ViT named here).
+    pub feed_forward: usize,
     /// Epsilon of every LayerNorm: 1e-6 in BLIP, DeiT, MAE and DINOv2; 1e-5 in weights that were
     /// trained with Hugging Face's BLIP.
     #[serde(default = "image_epsilon")]
@@ -157,6 +159,7 @@ impl ModelConfig {
             ("image.depth", self.image.depth),
             ("image.heads", self.image.heads),
             ("image.patch", self.image.patch),
+            ("image.feed_forward", self.image.feed_forward),
             ("text.width", self.text.width),
             ("text.depth", self.text.depth),
             ("text.heads", self.text.heads),

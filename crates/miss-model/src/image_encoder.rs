@@ -10,8 +10,6 @@ use crate::init::{WEIGHTS, layer_norm, leaf, linear};
 use crate::patches::patches;
 use crate::position::interpolate_positions;
 
-/// Inner width of a block's feed-forward part, in widths.
-const FEED_FORWARD_RATIO: usize = 4;
 /// Initial scale of a residual branch, for encoders that have one.
 const LAYER_SCALE: f64 = 1e-5;
 
@@ -98,7 +96,7 @@ impl Block {
             let value = Initializer::Constant { value: LAYER_SCALE };
             config.layer_scale.then(|| value.init([width], device))
         };
-        let inner = FEED_FORWARD_RATIO * width;
+        let inner = config.feed_forward;
         Self {
             attention_norm: layer_norm(width, config.layer_norm_epsilon, device),
             query_key_value: linear(width, 3 * width, device),

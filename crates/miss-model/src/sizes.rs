@@ -75,6 +75,7 @@ fn image(width: usize, depth: usize, heads: usize, patch: usize) -> ImageEncoder
         depth,
         heads,
         patch,
+        feed_forward: 4 * width,
         layer_norm_epsilon: 1e-6,
         layer_scale: false,
     }

@@ -310,6 +310,7 @@ mod tests {
                 depth: 1,
                 heads: 2,
                 patch: 4,
+                feed_forward: 64,
                 layer_norm_epsilon: 1e-6,
                 layer_scale: false,
             },

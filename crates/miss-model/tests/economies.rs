@@ -26,6 +26,7 @@ static GENERATOR: Mutex<()> = Mutex::new(());
 fn config() -> ModelConfig {
     let mut config = Size::Tiny.config();
     config.image.width = 48;
+    config.image.feed_forward = 64;
     config.text.dropout = 0.0;
     config.text.vocabulary = 50;
     config

@@ -123,11 +123,7 @@ fn three_steps() {
                     expected.integers("queue_ptr_after_step0")[0]
                 );
             }
-            let both = model.match_and_caption(
-                contrast.image_states,
-                &captions,
-                &negatives,
-            );
+            let both = model.match_and_caption(contrast.image_states, &captions, &negatives);
             let total = contrast.loss.clone() + both.matching.clone() + both.captioning.clone();
             for loss in [contrast.loss, both.matching, both.captioning, total.clone()] {
                 losses.push(loss.into_scalar::<f32>());

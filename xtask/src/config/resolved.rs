@@ -203,13 +203,15 @@ fn model(knobs: &Knobs<'_>) -> ModelConfig {
     } = knobs
         .choice("model.size", &sizes, Size::Quickstart)
         .config();
+    let image_width = knobs.whole("model.image.width", 1..=8192, image.width);
     let width = knobs.whole("model.text.width", 1..=8192, text.width);
     ModelConfig {
         image: ImageEncoderConfig {
-            width: knobs.whole("model.image.width", 1..=8192, image.width),
+            width: image_width,
             depth: knobs.whole("model.image.depth", 1..=128, image.depth),
             heads: knobs.whole("model.image.heads", 1..=128, image.heads),
             patch: knobs.whole("model.image.patch", 1..=64, image.patch),
+            feed_forward: knobs.whole("model.image.feed_forward", 1..=32768, 4 * image_width),
             layer_norm_epsilon: knobs.number(
                 "model.image.layer_norm_epsilon",
                 1e-12..=1e-3,

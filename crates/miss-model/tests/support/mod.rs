@@ -1,7 +1,8 @@
 //! Reading the parity fixtures: numbers of the reference implementation.
-#![allow(dead_code, clippy::unwrap_used, clippy::print_stderr)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -12,33 +13,62 @@ use miss_model::{
 };
 use safetensors::{Dtype, SafeTensors};
 
-/// The folder of fixtures: `MISS_PARITY_DIR`, or `shared/parity` beside the checkout.
-pub fn root() -> Option<PathBuf> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/parity");
-    let root = std::env::var_os("MISS_PARITY_DIR").map_or(default, PathBuf::from);
-    if !root.is_dir() {
-        eprintln!(
-            "skipped: {} not found (set MISS_PARITY_DIR)",
+/// Says why nothing was tested. Written to the handle, which the test runner does not capture: a
+/// skipped test must not look like a passed one.
+pub fn skip(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+}
+
+/// Folders that hold fixture folders: the copy in the repository and the full set beside the
+/// checkout, or `MISS_PARITY_DIR` alone, which may have other sizes and seeds.
+pub fn roots() -> Vec<PathBuf> {
+    if let Some(root) = std::env::var_os("MISS_PARITY_DIR") {
+        let root = PathBuf::from(root);
+        assert!(
+            root.is_dir(),
+            "MISS_PARITY_DIR is {}, which is no folder",
             root.display()
         );
-        return None;
+        return vec![root];
     }
-    Some(root)
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shared = here.join("../../../shared/parity");
+    if !shared.is_dir() {
+        skip(&format!(
+            "the fixtures in {} (only those in the repository are tested)",
+            shared.display()
+        ));
+    }
+    [here.join("tests/fixtures"), shared]
+        .into_iter()
+        .filter(|root| root.is_dir())
+        .collect()
+}
+
+/// Fixture folders whose `config.json` fits, each name once.
+pub fn folders_where(what: &str, fits: impl Fn(&serde_json::Value) -> bool) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for root in roots() {
+        for entry in std::fs::read_dir(&root).unwrap() {
+            let folder = entry.unwrap().path();
+            let known = found
+                .iter()
+                .any(|other| other.file_name() == folder.file_name());
+            if !known && folder.join("config.json").exists() && fits(&config(&folder)) {
+                found.push(folder);
+            }
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        skip(&format!("there are no {what} fixtures in {:?}", roots()));
+    }
+    found
 }
 
 /// Fixture folders of a kind.
 pub fn folders(kind: &str) -> Vec<PathBuf> {
-    let Some(root) = root() else {
-        return Vec::new();
-    };
-    let entries = std::fs::read_dir(&root).unwrap();
-    let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    found.retain(|folder| folder.join("config.json").exists() && config(folder)["kind"] == kind);
-    found.sort();
-    if found.is_empty() {
-        eprintln!("skipped: no `{kind}` fixtures in {}", root.display());
-    }
-    found
+    folders_where(kind, |config| config["kind"] == kind)
 }
 
 pub fn config(folder: &Path) -> serde_json::Value {
@@ -55,6 +85,7 @@ pub fn model_config(config: &serde_json::Value) -> ModelConfig {
             depth: size("vision_depth"),
             heads: size("vision_heads"),
             patch: size("patch_size"),
+            feed_forward: size("mlp_ratio") * size("vision_dim"),
             layer_norm_epsilon: config["vision_ln_eps"].as_f64().unwrap(),
             layer_scale: false,
         },
@@ -407,6 +438,10 @@ pub fn assert_state(what: &str, actual: &BTreeMap<String, Vec<f32>>, expected: &
 /// last one (from the logits of the first step in the same file follows another gradient of the
 /// vocabulary bias). Either is accepted, but one step must agree in all of them.
 pub fn assert_gradients(what: &str, steps: &[BTreeMap<String, Vec<f32>>], expected: &Fixture) {
+    assert!(
+        expected.names().any(|name| name.starts_with("grad/")),
+        "{what}: the fixture has no gradients"
+    );
     let furthest = |step: &BTreeMap<String, Vec<f32>>| {
         expected
             .names()
