@@ -11,6 +11,15 @@ pub enum EngineError {
     /// Weights could not be saved or do not fit.
     #[error(transparent)]
     Weights(#[from] miss_model::WeightsError),
+    /// Answers could not be written.
+    #[error(transparent)]
+    Generate(#[from] miss_model::GenerateError),
+    /// The device failed while it computed.
+    #[error(
+        "the device did not give back what it computed: {0}; \
+         a smaller batch may fit, and the run goes on from its last state when called again"
+    )]
+    Device(#[from] burn::tensor::TensorReadError),
     /// A text could not be tokenised.
     #[error("record {record}: {reason}")]
     Text {

@@ -298,7 +298,8 @@ impl Finetuning {
         let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
         self.model = self.optimizer.step(learning_rate, self.model, gradients);
         self.counters.step += 1;
-        Ok((self, loss.into_scalar()))
+        let loss = loss.try_into_scalar()?;
+        Ok((self, loss))
     }
 
     /// Loss and greedy answers on the validation questions.
@@ -315,7 +316,7 @@ impl Finetuning {
             beams: 1,
             max_length: VALIDATION_LENGTH,
             mask_question_padding: true,
-            special: SpecialTokens::default(),
+            ..BeamSearch::default()
         };
         let (mut loss, mut correct) = (0.0, 0);
         for batch in validation.chunks(config.batch) {
@@ -325,9 +326,9 @@ impl Finetuning {
             let states = model.question_states(model.image_states(pixels, 0.0), &questions);
             let mean: f32 = model
                 .loss(&states, &answers, config.label_smoothing)
-                .into_scalar();
+                .try_into_scalar()?;
             loss += f64::from(mean) * batch.len() as f64;
-            let written = search.run(&model, &states);
+            let written = search.run(&model, &states)?;
             correct += batch
                 .iter()
                 .zip(&written)

@@ -55,6 +55,7 @@ pub fn predict(
         max_length: config.max_length,
         mask_question_padding: config.mask_question_padding,
         special,
+        ..BeamSearch::default()
     };
 
     let mut order: Vec<usize> = (0..questions.len()).collect();
@@ -86,7 +87,7 @@ pub fn predict(
             model.image_states(image_tensor(images, &names, device)?, 0.0),
             &Questions::new(&rows, &image_rows, &special, device),
         );
-        for (index, written) in batch.iter().zip(search.run(&model, &states)) {
+        for (index, written) in batch.iter().zip(search.run(&model, &states)?) {
             answers[*index] = written.into_iter().next().map(|best| Answer {
                 text: tokenizer.decode(&best.tokens),
                 log_probability: f64::from(best.log_probability),

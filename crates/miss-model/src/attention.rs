@@ -61,6 +61,11 @@ impl KeyValue {
         self.key.clone()
     }
 
+    /// Rows of the batch.
+    pub(crate) fn rows(&self) -> usize {
+        self.key.dims()[0]
+    }
+
     /// These tokens followed by `next`, for decoding one token at a time.
     pub(crate) fn extend(self, next: Self) -> Self {
         Self {

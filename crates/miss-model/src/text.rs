@@ -105,6 +105,11 @@ impl TextEmbeddings {
         self.words.weight.id
     }
 
+    /// The longest sequence that has positions.
+    pub(crate) fn longest(&self) -> usize {
+        self.positions.weight.shape()[0]
+    }
+
     /// The word embeddings `[vocabulary, width]`, to which the language model head is tied.
     pub fn words(&self) -> Tensor<2> {
         self.words.weight.val()

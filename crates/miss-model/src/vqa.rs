@@ -6,6 +6,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use crate::attention::KeyValue;
 use crate::attention_map::AttentionMap;
 use crate::config::{ImageWork, ModelConfig};
+use crate::generate::GenerateError;
 use crate::head::LanguageModelHead;
 use crate::image_encoder::ImageEncoder;
 use crate::init::{leaf, settle};
@@ -202,19 +203,30 @@ impl VqaModel {
         maps: Option<&mut Vec<AttentionMap>>,
     ) -> Tensor<1> {
         let cross = self.cross_source(states, true);
+        let (logits, targets) = self.answer_logits(&cross, answers, maps);
+        smoothed_cross_entropy(logits, targets, smoothing).sum() / answers.count as f64
+    }
+
+    /// Logits `[targets, vocabulary]` at every position of `answers` that predicts a token, and those
+    /// tokens, `[targets]`, answer by answer.
+    pub(crate) fn answer_logits(
+        &self,
+        cross: &CrossSource,
+        answers: &Answers,
+        maps: Option<&mut Vec<AttentionMap>>,
+    ) -> (Tensor<2>, Tensor<1, Int>) {
         let Tokens { ids, padding } = answers.tokens.clone();
         let hidden = self.text_decoder.embeddings.forward(ids, 0);
         let layers = self.text_decoder.layers.iter().map(TextLayer::parts);
         let pass = Pass {
             bias: Some(causal_bias(padding)),
-            cross: Some(&cross),
+            cross: Some(cross),
             maps,
             ..Pass::default()
         };
         let decoded = target_states(run(layers, hidden, pass), answers.targets.rows.clone());
         let logits = self.head.forward(decoded, &self.text_decoder.embeddings);
-        smoothed_cross_entropy(logits, answers.targets.ids.clone(), smoothing).sum()
-            / answers.count as f64
+        (logits, answers.targets.ids.clone())
     }
 
     /// How the model comes to `answers`: the attention of every cross-attention layer.
@@ -278,6 +290,15 @@ impl VqaModel {
     /// Where the parameters are.
     pub fn device(&self) -> Device {
         self.joint_encoder.embeddings.words().device()
+    }
+
+    /// Whether answers of `length` tokens, `[DEC]` counted, can be written.
+    pub(crate) fn check_length(&self, length: usize) -> Result<(), GenerateError> {
+        let positions = self.text_decoder.embeddings.longest();
+        match (2..=positions).contains(&length) {
+            true => Ok(()),
+            false => Err(GenerateError::Length { length, positions }),
+        }
     }
 
     /// Layers of the decoder.
@@ -392,11 +413,12 @@ mod tests {
             max_length: 6,
             mask_question_padding: true,
             special,
+            ..crate::BeamSearch::default()
         };
         let answer = |images: Tensor<4>, rows: &[Vec<u32>], of: &[usize]| {
             let questions = Questions::new(rows, of, &special, &device);
             let states = model.question_states(model.image_states(images, 0.0), &questions);
-            search.run(&model, &states)
+            search.run(&model, &states).expect("answers")
         };
         let short = vec![4, 5, 1];
         let long = vec![4, 6, 7, 8, 9, 10, 1];

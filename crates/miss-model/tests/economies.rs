@@ -175,6 +175,7 @@ fn an_image_is_encoded_once_for_all_its_questions_in_prediction() {
         max_length: 6,
         mask_question_padding: true,
         special: special(),
+        ..BeamSearch::default()
     };
     for (what, sources, about) in groupings() {
         let pixels = images(sources, &device);
@@ -182,7 +183,7 @@ fn an_image_is_encoded_once_for_all_its_questions_in_prediction() {
         let answer = |pixels: Tensor<4>, rows: &[Vec<u32>], about: &[usize]| {
             let questions = Questions::new(rows, about, &special(), &device);
             let states = model.question_states(model.image_states(pixels, 0.0), &questions);
-            search.run(&model, &states)
+            search.run(&model, &states).unwrap()
         };
         let together = answer(pixels.clone(), &asked, &about);
         for (index, together) in together.iter().enumerate() {

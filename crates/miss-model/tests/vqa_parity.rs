@@ -121,8 +121,9 @@ fn every_beam_of_every_answer() {
                     max_length: config["gen_max_length"].as_u64().unwrap() as usize,
                     mask_question_padding,
                     special,
+                    ..BeamSearch::default()
                 };
-                let answers = search.run(&model, &states);
+                let answers = search.run(&model, &states).unwrap();
                 let key = format!("{variant}/beams{beams}");
                 let what = format!("{} {key}", folder.display());
                 let (list, scores) = if beams == 1 {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use miss_model::{
-    ImageEncoderConfig, ImageWork, ModelConfig, Precision, SpecialTokens, TextConfig,
+    Checkpoint, ImageEncoderConfig, ImageWork, LoadOptions, ModelConfig, Precision, SpecialTokens,
+    TextConfig, original_names,
 };
 use safetensors::{Dtype, SafeTensors};
 
@@ -118,7 +119,10 @@ pub fn special(config: &serde_json::Value) -> SpecialTokens {
 }
 
 /// The tensors of a safetensors file.
-pub struct Fixture(BTreeMap<String, TensorData>);
+pub struct Fixture {
+    path: PathBuf,
+    tensors: BTreeMap<String, TensorData>,
+}
 
 impl Fixture {
     pub fn read(path: &Path) -> Self {
@@ -145,11 +149,14 @@ impl Fixture {
             };
             (name, data)
         });
-        Self(data.collect())
+        Self {
+            path: path.to_path_buf(),
+            tensors: data.collect(),
+        }
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.tensors.keys().map(String::as_str)
     }
 
     pub fn floats(&self, name: &str) -> Vec<f32> {
@@ -186,92 +193,10 @@ impl Fixture {
     }
 
     fn data(&self, name: &str) -> &TensorData {
-        self.0
+        self.tensors
             .get(name)
             .unwrap_or_else(|| panic!("the fixture has no tensor {name}"))
     }
-}
-
-/// The reference's name of one of our parameters, `path` being its module path.
-pub fn reference_name(path: &str) -> String {
-    let mut name = format!(".{path}");
-    let rules = [
-        // The pretraining decoder owns its self-attention and head, and nothing else.
-        (
-            ".decoder.self_attention.",
-            ".text_decoder.bert.encoder.layer.#.",
-        ),
-        (".decoder.head.", ".head."),
-        (".encoders.", "."),
-        (
-            ".image_encoder.patch_embedding.",
-            ".visual_encoder.patch_embed.proj.",
-        ),
-        (".image_encoder.class_token", ".visual_encoder.cls_token"),
-        (
-            ".image_encoder.position_embedding",
-            ".visual_encoder.pos_embed",
-        ),
-        (".image_encoder.", ".visual_encoder."),
-        (".attention_norm.", ".norm1."),
-        (".feed_forward_norm.", ".norm2."),
-        (".query_key_value.", ".attn.qkv."),
-        (".projection.", ".attn.proj."),
-        (".joint_encoder.embeddings.", ".text_encoder.embeddings."),
-        (
-            ".text_decoder.embeddings.",
-            ".text_decoder.bert.embeddings.",
-        ),
-        (".embeddings.words.", ".embeddings.word_embeddings."),
-        (".embeddings.positions.", ".embeddings.position_embeddings."),
-        (".embeddings.norm.", ".embeddings.LayerNorm."),
-        (".joint_encoder.layers.", ".text_encoder.encoder.layer."),
-        (".text_decoder.layers.", ".text_decoder.bert.encoder.layer."),
-        (".self_attention.", ".attention."),
-        (".cross_attention.", ".crossattention."),
-        (".feed_forward.expand.", ".intermediate.dense."),
-        (".feed_forward.contract.", ".output.dense."),
-        (".feed_forward.norm.", ".output.LayerNorm."),
-        (
-            ".head.transform.",
-            ".text_decoder.cls.predictions.transform.dense.",
-        ),
-        (
-            ".head.norm.",
-            ".text_decoder.cls.predictions.transform.LayerNorm.",
-        ),
-        (".head.bias", ".text_decoder.cls.predictions.bias"),
-        (".image_projection.", ".vision_proj."),
-        (".text_projection.", ".text_proj."),
-        (".matching_head.", ".itm_head."),
-        (".temperature", ".temp"),
-        (".gamma", ".weight"),
-        (".beta", ".bias"),
-    ];
-    for (ours, theirs) in rules {
-        name = name.replace(ours, theirs);
-    }
-    if let Some((before, after)) = name.split_once("#.") {
-        let (index, after) = after.split_once('.').unwrap();
-        name = format!("{before}{index}.attention.{after}");
-    }
-    if name.contains("visual_encoder.blocks") {
-        name = name
-            .replace(".expand.", ".mlp.fc1.")
-            .replace(".contract.", ".mlp.fc2.");
-    }
-    if name.contains("attention.") && !name.contains("visual_encoder") {
-        for part in ["query", "key", "value"] {
-            name = name.replace(
-                &format!("attention.{part}."),
-                &format!("attention.self.{part}."),
-            );
-        }
-        name = name
-            .replace("attention.output.", "attention.output.dense.")
-            .replace("attention.norm.", "attention.output.LayerNorm.");
-    }
-    name.trim_start_matches('.').to_string()
 }
 
 /// Whether the reference stores this parameter `[output, input]`, the transpose of ours.
@@ -279,44 +204,14 @@ fn is_linear(name: &str, rank: usize) -> bool {
     rank == 2 && !name.contains("embeddings.")
 }
 
-/// Loads the reference's tensors, `prefix`ed by nothing and `suffix`ed after the module's first name
-/// (`_m` for momentum copies), into `module`.
+/// Loads the reference's tensors, or its momentum copies, into `module`: all of them.
 pub fn load<M: Module>(module: M, fixture: &Fixture, momentum: bool) -> M {
-    struct Load<'a> {
-        path: Vec<String>,
-        fixture: &'a Fixture,
-        momentum: bool,
-    }
-    impl ModuleMapper for Load<'_> {
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.push(name.to_string());
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.pop();
-        }
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let name = named(&reference_name(&self.path.join(".")), self.momentum);
-            let fixture = self.fixture;
-            param.map(|ours| {
-                let device = ours.device();
-                let flat = Tensor::<1>::from_floats(fixture.floats(&name).as_slice(), &device);
-                let shape = ours.dims();
-                let loaded: Tensor<D> = if is_linear(&name, D) {
-                    flat.reshape([shape[1], shape[0]])
-                        .transpose()
-                        .reshape(shape)
-                } else {
-                    flat.reshape(shape)
-                };
-                loaded.detach().set_require_grad(ours.is_require_grad())
-            })
-        }
-    }
-    module.map(&mut Load {
-        path: Vec::new(),
-        fixture,
+    let options = LoadOptions {
         momentum,
-    })
+        ..LoadOptions::default()
+    };
+    let checkpoint = Checkpoint::open(&fixture.path).unwrap();
+    checkpoint.load(module, &options).unwrap().0
 }
 
 fn named(name: &str, momentum: bool) -> String {
@@ -337,6 +232,7 @@ pub fn export<M: Module>(
 ) -> BTreeMap<String, Vec<f32>> {
     struct Export<'a> {
         path: Vec<String>,
+        names: BTreeMap<String, String>,
         gradients: Option<&'a GradientsParams>,
         momentum: bool,
         values: BTreeMap<String, Vec<f32>>,
@@ -349,7 +245,7 @@ pub fn export<M: Module>(
             self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let name = named(&reference_name(&self.path.join(".")), self.momentum);
+            let name = named(&self.names[&self.path.join(".")], self.momentum);
             let tensor = match self.gradients {
                 Some(gradients) => gradients.get::<D>(param.id),
                 None => Some(param.val().without_autodiff()),
@@ -369,6 +265,7 @@ pub fn export<M: Module>(
     }
     let mut visitor = Export {
         path: Vec::new(),
+        names: original_names(module),
         gradients,
         momentum,
         values: BTreeMap::new(),
