@@ -69,11 +69,14 @@ impl Precision {
         value: Tensor<4>,
         bias: Option<Tensor<4>>,
     ) -> Tensor<4> {
-        // While gradients are tracked Burn composes attention from plain operations, which would
-        // leave the softmax in bf16. The fused kernels accumulate in fp32.
-        if self == Self::Bf16 && query.device().is_autodiff() {
-            let probabilities = self.probabilities(query, key, bias);
-            return self.lower(probabilities).matmul(value);
+        // The fused kernels accumulate in fp32. While gradients are tracked Burn composes attention
+        // from plain operations instead, with a softmax in the precision of its operands and many
+        // passes over the scores.
+        if query.device().is_autodiff() {
+            return match self {
+                Self::Fp32 => unnormalised(query, key, value, bias),
+                Self::Bf16 => self.weigh(self.probabilities(query, key, bias), value),
+            };
         }
         let bias = bias.map(|bias| self.lower(bias));
         attention(
@@ -90,4 +93,35 @@ impl Precision {
     pub(crate) fn weigh(self, probabilities: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
         self.lower(probabilities).matmul(value)
     }
+}
+
+/// Attention that divides the weighted sum of values, not the weights: the same number, with fewer
+/// passes over the scores, which are by far the largest tensor here.
+///
+/// A column of ones beside the values makes the product give the sum of the weights as well, so that
+/// neither the sum nor its gradient is a pass of its own.
+fn unnormalised(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    bias: Option<Tensor<4>>,
+) -> Tensor<4> {
+    let [batch, heads, tokens, head_width] = query.dims();
+    let [.., source, _] = value.dims();
+    let query = query * (head_width as f64).powf(-0.5);
+    let scores = query.matmul(key.swap_dims(2, 3));
+    let scores = match bias {
+        Some(bias) => scores + bias,
+        None => scores,
+    };
+    // Softmax does not change by what is subtracted from a row: no gradient goes there.
+    let highest = scores.clone().detach().max_dim(3);
+    let weights = (scores - highest).exp();
+    let ones = Tensor::ones([batch, heads, source, 1], &value.device());
+    let sums = weights.matmul(Tensor::cat(vec![value, ones], 3));
+    let part = |from, to| {
+        sums.clone()
+            .slice([0..batch, 0..heads, 0..tokens, from..to])
+    };
+    part(0, head_width) / part(head_width, head_width + 1)
 }
