@@ -10,13 +10,18 @@ use std::path::PathBuf;
 use miss_data::{AnswerType, Question};
 use miss_eval::{Evaluation, Partitions, Score, evaluate, normalise};
 use serde_json::Value;
-use support::{SPLIT, prediction, question, shared};
+use support::{SPLIT, prediction, present, question, shared};
 
 fn metrics_fixture() -> Option<PathBuf> {
-    match std::env::var_os("MISS_PARITY_DIR") {
-        Some(folder) => Some(PathBuf::from(folder).join("metrics")),
-        None => shared("parity/metrics"),
-    }
+    let Some(root) = std::env::var_os("MISS_PARITY_DIR").map(PathBuf::from) else {
+        return shared("parity/metrics");
+    };
+    assert!(
+        root.is_dir(),
+        "MISS_PARITY_DIR is {}, which is no folder",
+        root.display()
+    );
+    present(root.join("metrics"))
 }
 
 /// Each row is scored as right or wrong by what the fixture says of it, so that partition, counting and
