@@ -21,7 +21,9 @@ pub use device::{DeviceError, open_device};
 pub use error::EngineError;
 pub use estimate::{Estimate, Workload, matrix_rate};
 pub use finetune::{Pretrained, finetune};
-pub use miss_model::{ConfigError, ImageEncoderConfig, ImageWork, ModelConfig, Precision, TextConfig};
+pub use miss_model::{
+    ConfigError, ImageEncoderConfig, ImageWork, ModelConfig, Precision, TextConfig,
+};
 pub use observe::{Ended, Observer, StepEvent};
 pub use predict::{Answer, predict};
 pub use pretrain::{Pair, pretrain};

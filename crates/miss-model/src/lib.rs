@@ -2,8 +2,11 @@
 
 mod attention;
 mod attention_map;
+mod checkpoint;
+mod baseline;
 mod config;
 mod generate;
+mod hash;
 mod head;
 mod image_encoder;
 mod init;
@@ -23,8 +26,16 @@ mod weights;
 
 pub use attention::{Attention, KeyValue};
 pub use attention_map::AttentionMap;
+pub use checkpoint::{
+    Checkpoint, CheckpointError, Family, LoadEntry, LoadOptions, LoadReport, TokenTypes,
+    export_hugging_face, original_names,
+};
+pub use baseline::{BaselinePretrainModel, Masked, MatchAndUnmask, Teacher, masked_probabilities};
 pub use config::{ConfigError, ImageEncoderConfig, ImageWork, ModelConfig, Precision, TextConfig};
-pub use generate::{BeamSearch, Generated};
+pub use generate::{
+    BeamSearch, GenerateError, Generated, LengthRule, PrefixTree, RankScoring, Ranked, Ranking,
+    Sampling,
+};
 pub use head::LanguageModelHead;
 pub use image_encoder::ImageEncoder;
 pub use position::interpolate_positions;

@@ -66,6 +66,8 @@ pub struct Contrast {
     pub loss: Tensor<1>,
     /// `[batch, 1 + patches, width]`, with gradient.
     pub image_states: Tensor<3>,
+    /// States of the captions in text mode, `[batch, tokens, width]`, with gradient.
+    pub text_states: Tensor<3>,
     /// In-batch similarities over temperature, rows are images: `[batch, batch]`, no gradient.
     pub image_to_text: Tensor<2>,
     /// The same with captions as rows.
@@ -104,10 +106,25 @@ impl Captions {
             targets: Targets::new(rows, device),
         }
     }
+
+    /// The captions as the text encoder reads them alone.
+    pub(crate) fn text(&self) -> &Tokens {
+        &self.text
+    }
+
+    /// The captions of all pairs: every one for its own image, then those of the negatives.
+    pub(crate) fn pair_rows(&self, negatives: &[NegativePair]) -> Tensor<1, Int> {
+        let [batch, _] = self.text.ids.dims();
+        let rows: Vec<i64> = (0..batch)
+            .chain(negatives.iter().map(|pair| pair.text))
+            .map(|row| row as i64)
+            .collect();
+        index_tensor(&rows, &self.text.ids.device())
+    }
 }
 
 impl Encoders {
-    fn new(config: &ModelConfig, image_size: usize, device: &Device) -> Self {
+    pub(crate) fn new(config: &ModelConfig, image_size: usize, device: &Device) -> Self {
         Self {
             image_encoder: ImageEncoder::new(&config.image, image_size, config.precision, device),
             image_projection: linear(config.image.width, config.projection, device),
@@ -126,12 +143,75 @@ impl Encoders {
         unit(self.image_projection.forward(first_token(states)))
     }
 
-    /// Unit features `[batch, projection]` of captions.
-    fn text_features(&self, text: &Tokens) -> Tensor<2> {
-        let states = self
-            .joint_encoder
-            .encode(text.ids.clone(), text.padding.clone(), None);
+    /// States `[batch, tokens, width]` of captions in text mode.
+    fn text_states(&self, text: &Tokens) -> Tensor<3> {
+        let Tokens { ids, padding } = text.clone();
+        self.joint_encoder.encode(ids, padding, None)
+    }
+
+    /// Unit features `[batch, projection]` of text states `[batch, tokens, width]`.
+    fn text_features(&self, states: Tensor<3>) -> Tensor<2> {
         unit(self.text_projection.forward(first_token(states)))
+    }
+
+    /// The contrast of [`PretrainModel::contrast`] at a `temperature` `[1]`.
+    pub(crate) fn contrast(
+        &self,
+        temperature: Tensor<1>,
+        images: Tensor<4>,
+        captions: &Captions,
+        momentum: &Encoders,
+        queues: &Queues,
+        alpha: f64,
+    ) -> Contrast {
+        // Momentum features and targets carry no gradient: they are computed on the plain device.
+        let image_features =
+            momentum.image_features(momentum.image_encoder.forward(images.clone().inner(), 0.0));
+        let text_features = momentum.text_features(momentum.text_states(&Tokens {
+            ids: captions.text.ids.clone().inner(),
+            padding: captions.text.padding.clone().inner(),
+        }));
+        let all_images = Tensor::cat(
+            vec![image_features.clone().transpose(), queues.image.clone()],
+            1,
+        );
+        let all_texts = Tensor::cat(
+            vec![text_features.clone().transpose(), queues.text.clone()],
+            1,
+        );
+        let plain_temperature = temperature.clone().inner().unsqueeze::<2>();
+        let targets = |features: &Tensor<2>, all: &Tensor<2>| {
+            let similarity = features.clone().matmul(all.clone()) / plain_temperature.clone();
+            Tensor::from_inner(contrast_targets(similarity, alpha))
+        };
+        let image_targets = targets(&image_features, &all_texts);
+        let text_targets = targets(&text_features, &all_images);
+
+        let image_states = self.image_encoder.forward(images, 0.0);
+        let text_states = self.text_states(&captions.text);
+        let temperature = temperature.unsqueeze::<2>();
+        let image_to_text = self
+            .image_features(image_states.clone())
+            .matmul(Tensor::from_inner(all_texts))
+            / temperature.clone();
+        let text_to_image = self
+            .text_features(text_states.clone())
+            .matmul(Tensor::from_inner(all_images))
+            / temperature;
+        let loss = (contrast(image_to_text.clone(), image_targets)
+            + contrast(text_to_image.clone(), text_targets))
+            / 2.0;
+        let [batch, ..] = image_states.dims();
+        let in_batch = |similarity: Tensor<2>| similarity.inner().narrow(1, 0, batch);
+        Contrast {
+            loss,
+            image_states,
+            text_states,
+            image_to_text: in_batch(image_to_text),
+            text_to_image: in_batch(text_to_image),
+            image_features,
+            text_features,
+        }
     }
 
     /// Moves these momentum encoders towards `online`: `m ← rate · m + (1 − rate) · online`.
@@ -148,7 +228,6 @@ impl PretrainModel {
 
     /// The same, its parameters not drawn yet.
     pub(crate) fn undrawn(config: &ModelConfig, image_size: usize, device: &Device) -> Self {
-        let temperature = TensorData::new(vec![TEMPERATURE.0], [1]);
         Self {
             encoders: Encoders::new(config, image_size, device),
             decoder: TiedDecoder {
@@ -160,17 +239,14 @@ impl PretrainModel {
                 head: LanguageModelHead::new(&config.text, device),
             },
             matching_head: linear(config.text.width, 2, device),
-            temperature: Param::from_data(temperature, device),
+            temperature: initial_temperature(device),
             image_work: config.image_work,
         }
     }
 
     /// The model with its temperature clamped, as every step begins.
     pub fn clamp_temperature(mut self) -> Self {
-        self.temperature = self.temperature.map(|value| {
-            let clamped = value.clone().without_autodiff();
-            leaf(clamped.clamp(TEMPERATURE.1, TEMPERATURE.2), &value)
-        });
+        self.temperature = clamped(self.temperature);
         self
     }
 
@@ -186,54 +262,9 @@ impl PretrainModel {
         queues: &Queues,
         alpha: f64,
     ) -> Contrast {
-        // Momentum features and targets carry no gradient: they are computed on the plain device.
-        let image_features =
-            momentum.image_features(momentum.image_encoder.forward(images.clone().inner(), 0.0));
-        let text_features = momentum.text_features(&Tokens {
-            ids: captions.text.ids.clone().inner(),
-            padding: captions.text.padding.clone().inner(),
-        });
-        let all_images = Tensor::cat(
-            vec![image_features.clone().transpose(), queues.image.clone()],
-            1,
-        );
-        let all_texts = Tensor::cat(
-            vec![text_features.clone().transpose(), queues.text.clone()],
-            1,
-        );
-        let plain_temperature = self.temperature.val().inner().unsqueeze::<2>();
-        let targets = |features: &Tensor<2>, all: &Tensor<2>| {
-            let similarity = features.clone().matmul(all.clone()) / plain_temperature.clone();
-            Tensor::from_inner(contrast_targets(similarity, alpha))
-        };
-        let image_targets = targets(&image_features, &all_texts);
-        let text_targets = targets(&text_features, &all_images);
-
-        let image_states = self.encoders.image_encoder.forward(images, 0.0);
-        let temperature = self.temperature.val().unsqueeze::<2>();
-        let image_to_text = self
-            .encoders
-            .image_features(image_states.clone())
-            .matmul(Tensor::from_inner(all_texts))
-            / temperature.clone();
-        let text_to_image = self
-            .encoders
-            .text_features(&captions.text)
-            .matmul(Tensor::from_inner(all_images))
-            / temperature;
-        let loss = (contrast(image_to_text.clone(), image_targets)
-            + contrast(text_to_image.clone(), text_targets))
-            / 2.0;
-        let [batch, ..] = image_states.dims();
-        let in_batch = |similarity: Tensor<2>| similarity.inner().narrow(1, 0, batch);
-        Contrast {
-            loss,
-            image_states,
-            image_to_text: in_batch(image_to_text),
-            text_to_image: in_batch(text_to_image),
-            image_features,
-            text_features,
-        }
+        let temperature = self.temperature.val();
+        self.encoders
+            .contrast(temperature, images, captions, momentum, queues, alpha)
     }
 
     /// Image–text matching and captioning of a batch (`reference.md` 1.3, steps 6 and 7).
@@ -248,38 +279,10 @@ impl PretrainModel {
         negatives: &[NegativePair],
     ) -> MatchAndCaption {
         let joint = &self.encoders.joint_encoder;
-        let [batch, ..] = image_states.dims();
-        let device = image_states.device();
-        let images: Vec<usize> = (0..batch)
-            .chain(negatives.iter().map(|pair| pair.image))
-            .collect();
-        let (matching, captioning) = match self.image_work {
-            ImageWork::Once => {
-                let cross = CrossSource {
-                    layers: joint.key_values(image_states),
-                    bias: None,
-                    rows: Rows::Each,
-                };
-                let matching = CrossSource {
-                    rows: Rows::new(&images, batch, &device),
-                    ..cross.clone()
-                };
-                (matching, cross)
-            }
-            ImageWork::Repeated => {
-                let rows: Vec<i64> = images.iter().map(|row| *row as i64).collect();
-                let repeated = image_states.clone().select(0, index_tensor(&rows, &device));
-                let each = |states| CrossSource {
-                    layers: joint.key_values(states),
-                    bias: None,
-                    rows: Rows::Each,
-                };
-                (each(repeated), each(image_states))
-            }
-        };
+        let (paired, own) = image_rows(joint, image_states, negatives, self.image_work);
         MatchAndCaption {
-            matching: self.matching(&matching, captions, negatives),
-            captioning: self.captioning(&captioning, captions),
+            matching: self.matching(&paired, captions, negatives),
+            captioning: self.captioning(&own, captions),
         }
     }
 
@@ -289,21 +292,13 @@ impl PretrainModel {
         captions: &Captions,
         negatives: &[NegativePair],
     ) -> Tensor<1> {
-        let device = captions.matching.ids.device();
-        let [batch, _] = captions.matching.ids.dims();
-        let texts: Vec<i64> = (0..batch)
-            .chain(negatives.iter().map(|pair| pair.text))
-            .map(|row| row as i64)
-            .collect();
-        let tokens = captions.matching.select(index_tensor(&texts, &device));
+        let tokens = captions.matching.select(captions.pair_rows(negatives));
         let states = self
             .encoders
             .joint_encoder
             .encode(tokens.ids, tokens.padding, Some(cross));
         let logits = self.matching_head.forward(first_token(states));
-        let mut labels = vec![1i64; batch];
-        labels.resize(batch + negatives.len(), 0);
-        smoothed_cross_entropy(logits, index_tensor(&labels, &device), 0.0).mean()
+        matching_loss(logits, negatives.len())
     }
 
     fn captioning(&self, cross: &CrossSource, captions: &Captions) -> Tensor<1> {
@@ -325,6 +320,60 @@ impl PretrainModel {
         let logits = self.decoder.head.forward(states, &joint.embeddings);
         smoothed_cross_entropy(logits, captions.targets.ids.clone(), LABEL_SMOOTHING).mean()
     }
+}
+
+/// The images of all pairs (each caption's own, then those of the negatives), and each caption's own.
+pub(crate) fn image_rows(
+    joint: &TextStack,
+    image_states: Tensor<3>,
+    negatives: &[NegativePair],
+    work: ImageWork,
+) -> (CrossSource, CrossSource) {
+    let [batch, ..] = image_states.dims();
+    let device = image_states.device();
+    let images: Vec<usize> = (0..batch)
+        .chain(negatives.iter().map(|pair| pair.image))
+        .collect();
+    let each = |states| CrossSource {
+        layers: joint.key_values(states),
+        bias: None,
+        rows: Rows::Each,
+    };
+    match work {
+        ImageWork::Once => {
+            let own = each(image_states);
+            let paired = CrossSource {
+                rows: Rows::new(&images, batch, &device),
+                ..own.clone()
+            };
+            (paired, own)
+        }
+        ImageWork::Repeated => {
+            let rows: Vec<i64> = images.iter().map(|row| *row as i64).collect();
+            let repeated = image_states.clone().select(0, index_tensor(&rows, &device));
+            (each(repeated), each(image_states))
+        }
+    }
+}
+
+/// Cross-entropy of matching, `[1]`: the last `negatives` of the `logits` `[pairs, 2]` do not match.
+pub(crate) fn matching_loss(logits: Tensor<2>, negatives: usize) -> Tensor<1> {
+    let [pairs, _] = logits.dims();
+    let mut labels = vec![1i64; pairs - negatives];
+    labels.resize(pairs, 0);
+    let labels = index_tensor(&labels, &logits.device());
+    smoothed_cross_entropy(logits, labels, 0.0).mean()
+}
+
+pub(crate) fn initial_temperature(device: &Device) -> Param<Tensor<1>> {
+    Param::from_data(TensorData::new(vec![TEMPERATURE.0], [1]), device)
+}
+
+pub(crate) fn clamped(temperature: Param<Tensor<1>>) -> Param<Tensor<1>> {
+    temperature.map(|value| {
+        let clamped = value.clone().without_autodiff();
+        leaf(clamped.clamp(TEMPERATURE.1, TEMPERATURE.2), &value)
+    })
 }
 
 /// The states `[targets, width]` of `states` `[batch, tokens, width]` that predict something.

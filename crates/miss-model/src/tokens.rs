@@ -16,6 +16,17 @@ pub struct SpecialTokens {
     pub encoder: u32,
 }
 
+impl SpecialTokens {
+    /// Those of the baseline: its family has no tokens of its own and begins every text with `[CLS]`.
+    pub fn baseline() -> Self {
+        Self {
+            decoder: 101,
+            encoder: 101,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for SpecialTokens {
     fn default() -> Self {
         Self {

@@ -5,13 +5,14 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::attention::KeyValue;
 use crate::attention_map::AttentionMap;
+use crate::baseline::BaselinePretrainModel;
 use crate::config::{ImageWork, ModelConfig};
 use crate::generate::GenerateError;
 use crate::head::LanguageModelHead;
 use crate::image_encoder::ImageEncoder;
 use crate::init::{leaf, settle};
 use crate::losses::smoothed_cross_entropy;
-use crate::pretrain::{PretrainModel, target_states};
+use crate::pretrain::{Encoders, PretrainModel, target_states};
 use crate::rows::Rows;
 use crate::text::{CrossSource, Pass, TextLayer, TextStack, causal_bias, padding_bias, run};
 use crate::tokens::{SpecialTokens, Targets, Tokens};
@@ -121,25 +122,50 @@ impl VqaModel {
         let PretrainModel {
             encoders, decoder, ..
         } = pretrained;
-        let joint_encoder = encoders.joint_encoder;
-        let device = joint_encoder.embeddings.words().device();
-        let mut text_decoder = joint_encoder.clone();
+        let mut text_decoder = encoders.joint_encoder.clone();
         let layers = text_decoder.layers.iter_mut().zip(decoder.self_attention);
         for (layer, self_attention) in layers {
             layer.self_attention = self_attention;
-            if let Some(cross) = &mut layer.cross_attention
-                && config.image.width != config.text.width
-            {
-                cross.renew_source(config.text.width, &device);
+        }
+        Self::from_parts(encoders, text_decoder, decoder.head, config, image_size)
+    }
+
+    /// The model that fine-tuning begins with after the baseline's pretraining: the decoder is a copy
+    /// of the encoder's fusing layers, the head that of the masked words (`reference.md` 3.4).
+    pub fn from_baseline(
+        pretrained: BaselinePretrainModel,
+        config: &ModelConfig,
+        image_size: usize,
+    ) -> Self {
+        let BaselinePretrainModel { encoders, head, .. } = pretrained;
+        let mut text_decoder = encoders.joint_encoder.clone();
+        let fusion_layer = text_decoder.fusion_layer();
+        text_decoder.layers.drain(..fusion_layer);
+        Self::from_parts(encoders, text_decoder, head, config, image_size)
+    }
+
+    fn from_parts(
+        encoders: Encoders,
+        mut text_decoder: TextStack,
+        head: LanguageModelHead,
+        config: &ModelConfig,
+        image_size: usize,
+    ) -> Self {
+        if config.image.width != config.text.width {
+            let device = text_decoder.embeddings.words().device();
+            for layer in &mut text_decoder.layers {
+                if let Some(cross) = &mut layer.cross_attention {
+                    cross.renew_source(config.text.width, &device);
+                }
             }
         }
         settle(Self {
             image_encoder: encoders.image_encoder.resized(image_size),
-            joint_encoder,
+            joint_encoder: encoders.joint_encoder,
             // A clone keeps the parameters' identities; the copies must have their own, or the
             // optimiser would take the two for one.
             text_decoder: text_decoder.map(&mut Renew),
-            head: decoder.head,
+            head,
             image_work: config.image_work,
         })
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::source::{Element, Stored};
+use super::source::Stored;
 
 /// A family of checkpoints that share their names (`reference.md` 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,7 +50,8 @@ impl Table {
     /// Whether any name begins with `prefix`.
     pub(super) fn has(&self, prefix: &str) -> bool {
         let mut from = self.tensors.range(prefix.to_string()..);
-        from.next().is_some_and(|(name, _)| name.starts_with(prefix))
+        from.next()
+            .is_some_and(|(name, _)| name.starts_with(prefix))
     }
 }
 
@@ -95,8 +96,8 @@ impl Family {
         let mut parts: BTreeMap<String, BTreeMap<usize, String>> = BTreeMap::new();
         let mut ignored = BTreeMap::new();
         for (name, stored) in tensors {
-            let floats = !matches!(stored.element, Element::I64 | Element::Other);
-            let meaning = match name.ends_with(".position_ids") && !floats {
+            let buffer = name.ends_with("position_ids") && !stored.element.is_float();
+            let meaning = match buffer {
                 true => Meaning::Ignored("a buffer of indices, no parameter"),
                 false => self.meaning(name),
             };
@@ -217,7 +218,10 @@ fn dinov2(name: &str) -> Meaning {
     let fixed = [
         ("embeddings.cls_token", "cls_token"),
         ("embeddings.position_embeddings", "pos_embed"),
-        ("embeddings.patch_embeddings.projection.", "patch_embed.proj."),
+        (
+            "embeddings.patch_embeddings.projection.",
+            "patch_embed.proj.",
+        ),
         ("layernorm.", "norm."),
     ];
     for (theirs, original) in fixed {

@@ -89,7 +89,10 @@ impl fmt::Display for LoadReport {
         for entry in &self.resized {
             write!(f, "\n  resized: {entry}")?;
         }
-        for (kind, entries) in [("initialised", &self.initialised), ("ignored", &self.ignored)] {
+        for (kind, entries) in [
+            ("initialised", &self.initialised),
+            ("ignored", &self.ignored),
+        ] {
             let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
             for entry in entries.iter().filter(|entry| entry.expected) {
                 *reasons.entry(&entry.reason).or_default() += 1;

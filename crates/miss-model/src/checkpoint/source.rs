@@ -48,6 +48,13 @@ pub(super) enum Element {
     Other,
 }
 
+impl Element {
+    /// Whether it can be read as fp32.
+    pub(super) fn is_float(self) -> bool {
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::Bf16)
+    }
+}
+
 /// A tensor in a file, not read yet.
 pub(super) struct Stored {
     pub(super) shape: Vec<usize>,
@@ -273,7 +280,9 @@ fn rename(
     tensors: BTreeMap<String, Stored>,
     name: impl Fn(&str) -> String,
 ) -> BTreeMap<String, Stored> {
-    let renamed = tensors.into_iter().map(|(old, stored)| (name(&old), stored));
+    let renamed = tensors
+        .into_iter()
+        .map(|(old, stored)| (name(&old), stored));
     renamed.collect()
 }
 
