@@ -1,5 +1,6 @@
 //! Recipes, as they are meant: every value filled in and in range.
 
+use miss_model::ItcTargets;
 use serde::{Deserialize, Serialize};
 
 /// How image–text pretraining is done (`reference.md` 1.3 and 1.4).
@@ -25,6 +26,8 @@ pub struct PretrainConfig {
     pub momentum: f64,
     /// Weight of the momentum targets, reached linearly over the first two epochs.
     pub alpha: f64,
+    /// What counts as a match in the contrast besides the momentum targets.
+    pub itc_targets: ItcTargets,
     /// Longest caption in tokens, `[CLS]` and `[SEP]` counted.
     pub caption_tokens: usize,
     /// Steps between two saved states.

@@ -19,7 +19,7 @@ pub enum EngineError {
         "the device did not give back what it computed: {0}; \
          a smaller batch may fit, and the run goes on from its last state when called again"
     )]
-    Device(#[from] burn::tensor::TensorReadError),
+    Device(String),
     /// A text could not be tokenised.
     #[error("record {record}: {reason}")]
     Text {
@@ -87,5 +87,11 @@ impl EngineError {
             path: path.to_path_buf(),
             reason,
         }
+    }
+}
+
+impl From<burn::tensor::TensorReadError> for EngineError {
+    fn from(error: burn::tensor::TensorReadError) -> Self {
+        Self::Device(format!("{error:?}"))
     }
 }

@@ -8,7 +8,6 @@ mod estimate;
 mod finetune;
 mod guard;
 mod journal;
-mod negatives;
 mod observe;
 mod predict;
 mod pretrain;
@@ -22,7 +21,7 @@ pub use error::EngineError;
 pub use estimate::{Estimate, Workload, matrix_rate};
 pub use finetune::{Pretrained, finetune};
 pub use miss_model::{
-    ConfigError, ImageEncoderConfig, ImageWork, ModelConfig, Precision, TextConfig,
+    ConfigError, ImageEncoderConfig, ImageWork, ItcTargets, ModelConfig, Precision, TextConfig,
 };
 pub use observe::{Ended, Observer, StepEvent};
 pub use predict::{Answer, predict};

@@ -6,7 +6,9 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use miss_data::{ImageSet, Order, mix};
-use miss_model::{Captions, Encoders, ModelConfig, PretrainModel, Queues, SpecialTokens};
+use miss_model::{
+    Aim, Captions, Encoders, ModelConfig, PretrainModel, Queues, SpecialTokens, hard_negatives,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{encode, image_tensor, tokenizer};
@@ -14,7 +16,6 @@ use crate::config::PretrainConfig;
 use crate::error::EngineError;
 use crate::guard;
 use crate::journal::Journal;
-use crate::negatives;
 use crate::observe::{Ended, Observer, StepEvent};
 use crate::schedule::Schedule;
 use crate::state::{
@@ -48,6 +49,8 @@ enum Stream {
 struct Counters {
     step: usize,
     queue_pointer: usize,
+    /// Keys of the captions whose features the queues hold.
+    queue_captions: Vec<Option<u64>>,
 }
 
 /// The whole state of a pretraining run.
@@ -148,7 +151,7 @@ pub fn pretrain(
 
         let pixels = image_tensor(images, &names, &device)?;
         let (next, [itc, itm, lm]) =
-            run.advance(config, pixels, &rows, alpha, learning_rate, &device);
+            run.advance(config, pixels, &rows, alpha, learning_rate, &device)?;
         run = next;
         let total = itc + itm + lm;
         if !total.is_finite() {
@@ -226,20 +229,26 @@ impl Pretraining {
         alpha: f64,
         learning_rate: f64,
         device: &Device,
-    ) -> (Self, [f32; 3]) {
+    ) -> Result<(Self, [f32; 3]), EngineError> {
         // Every step has its own random numbers, so that a resumed run needs no generator's state.
         device.seed(config.stream(Stream::Dropout, self.step));
         let captions = Captions::new(rows, &SpecialTokens::default(), device);
         let model = self.model.clamp_temperature();
         self.momentum = self.momentum.follow(&model.encoders, config.momentum);
-        let contrast = model.contrast(images, &captions, &self.momentum, &self.queues, alpha);
-        self.queues = self
-            .queues
-            .enqueue(contrast.image_features, contrast.text_features);
-        let pairs = negatives::draw(
-            &host(contrast.image_to_text),
-            &host(contrast.text_to_image),
-            rows,
+        let aim = Aim {
+            alpha,
+            targets: config.itc_targets,
+        };
+        let contrast = model.contrast(images, &captions, &self.momentum, &self.queues, aim);
+        self.queues = self.queues.enqueue(
+            contrast.image_features,
+            contrast.text_features,
+            captions.keys(),
+        );
+        let pairs = hard_negatives(
+            &host(contrast.image_to_text)?,
+            &host(contrast.text_to_image)?,
+            captions.keys(),
             config.stream(Stream::Negatives, self.step),
         );
         let both = model.match_and_caption(contrast.image_states, &captions, &pairs);
@@ -248,14 +257,15 @@ impl Pretraining {
         let gradients = GradientsParams::from_grads(losses.clone().sum().backward(), &model);
         self.model = self.optimizer.step(learning_rate, model, gradients);
         self.step += 1;
-        let losses = host(losses.inner());
-        (self, [losses[0], losses[1], losses[2]])
+        let losses = host(losses.inner())?;
+        Ok((self, [losses[0], losses[1], losses[2]]))
     }
 
     fn save(&self, states: &States) -> Result<(), EngineError> {
         let counters = Counters {
             step: self.step,
             queue_pointer: self.queues.pointer,
+            queue_captions: self.queues.captions.clone(),
         };
         states.save(&format!("step-{}", self.step), &counters, |folder| {
             save_module(&self.model, &folder.join("model.bpk"))?;
@@ -278,7 +288,7 @@ impl Pretraining {
             momentum: load_module(fresh.momentum, &at.join("momentum.bpk"))?,
             queues: load_queues(
                 &fresh.queues,
-                counters.queue_pointer,
+                (counters.queue_pointer, &counters.queue_captions),
                 &at.join("queues.bpk"),
             )?,
             optimizer: load_optimizer(fresh.optimizer, &at.join("optimizer.bpk"))?,
@@ -308,8 +318,8 @@ fn encode_captions(pairs: &[Pair], longest: usize) -> Result<Vec<Vec<Vec<u32>>>,
 }
 
 /// Values of a tensor of floats.
-fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
     tensor
         .try_into_vec_as()
-        .expect("a float tensor converts to floats")
+        .map_err(|error| EngineError::Device(format!("{error:?}")))
 }

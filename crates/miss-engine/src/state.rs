@@ -149,16 +149,17 @@ pub(crate) fn save_queues(queues: &Queues, path: &Path) -> Result<(), EngineErro
     save_module(&Columns::of(queues), path)
 }
 
-/// Reads queues of the shape of `like`, with the given pointer.
+/// Reads queues of the shape of `like`, with the given pointer and keys of captions.
 pub(crate) fn load_queues(
     like: &Queues,
-    pointer: usize,
+    (pointer, captions): (usize, &[Option<u64>]),
     path: &Path,
 ) -> Result<Queues, EngineError> {
     let columns = load_module(Columns::of(like), path)?;
     Ok(Queues {
         image: columns.image.val(),
         text: columns.text.val(),
+        captions: captions.to_vec(),
         pointer,
     })
 }

@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use miss_data::{AnswerType, ImageSet, Question};
 use miss_engine::{
-    Device, Ended, FinetuneConfig, ImageEncoderConfig, ImageWork, ModelConfig, Observer, Pair,
-    Precision, PredictConfig, PretrainConfig, Pretrained, StepEvent, TextConfig, finetune, predict,
-    pretrain,
+    Device, Ended, FinetuneConfig, ImageEncoderConfig, ImageWork, ItcTargets, ModelConfig,
+    Observer, Pair, Precision, PredictConfig, PretrainConfig, Pretrained, StepEvent, TextConfig,
+    finetune, predict, pretrain,
 };
 
 /// Stops after a number of steps.
@@ -71,6 +71,8 @@ fn pretrain_config() -> PretrainConfig {
         queue: 10,
         momentum: 0.9,
         alpha: 0.4,
+        // Keys of captions must survive a restart too.
+        itc_targets: ItcTargets::SameCaption,
         caption_tokens: 16,
         checkpoint_every: 2,
         seed: 11,

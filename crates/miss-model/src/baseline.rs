@@ -15,7 +15,7 @@ use crate::head::LanguageModelHead;
 use crate::init::{linear, settle};
 use crate::losses::{contrast, smoothed_cross_entropy};
 use crate::pretrain::{
-    Captions, Contrast, Encoders, NegativePair, clamped, image_rows, initial_temperature,
+    Aim, Captions, Contrast, Encoders, NegativePair, clamped, image_rows, initial_temperature,
     matching_loss, target_states,
 };
 use crate::queues::Queues;
@@ -121,11 +121,11 @@ impl BaselinePretrainModel {
         captions: &Captions,
         momentum: &Encoders,
         queues: &Queues,
-        alpha: f64,
+        aim: Aim,
     ) -> Contrast {
         let temperature = self.temperature.val();
         self.encoders
-            .contrast(temperature, images, captions, momentum, queues, alpha)
+            .contrast(temperature, images, captions, momentum, queues, aim)
     }
 
     /// Image–text matching and masked language modelling of a batch.

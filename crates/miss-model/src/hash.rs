@@ -1,16 +1,20 @@
 //! Random numbers as a function of where they are used.
 
-/// A number evenly spread over `[0, 1)` that depends on `parts` alone (SplitMix64, its finaliser
-/// applied to each part in turn).
-pub(crate) fn unit_interval(parts: &[u64]) -> f64 {
-    let mixed = parts.iter().fold(0u64, |state, part| {
+/// 64 bits that depend on `parts` and their order alone (SplitMix64, its finaliser applied to each
+/// part in turn).
+pub(crate) fn mixed(parts: impl IntoIterator<Item = u64>) -> u64 {
+    parts.into_iter().fold(0, |state, part| {
         let mut z = (state ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
-    });
+    })
+}
+
+/// A number evenly spread over `[0, 1)` that depends on `parts` alone.
+pub(crate) fn unit_interval(parts: &[u64]) -> f64 {
     // 53 bits: what a double holds.
-    (mixed >> 11) as f64 / (1u64 << 53) as f64
+    (mixed(parts.iter().copied()) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ mod head;
 mod image_encoder;
 mod init;
 pub mod losses;
+mod masking;
 mod momentum;
+mod negatives;
 mod patches;
 mod position;
 mod precision;
@@ -38,9 +40,12 @@ pub use generate::{
 };
 pub use head::LanguageModelHead;
 pub use image_encoder::ImageEncoder;
+pub use losses::ItcTargets;
+pub use masking::Masking;
+pub use negatives::hard_negatives;
 pub use position::interpolate_positions;
 pub use pretrain::{
-    Captions, Contrast, Encoders, MatchAndCaption, NegativePair, PretrainModel, TiedDecoder,
+    Aim, Captions, Contrast, Encoders, MatchAndCaption, NegativePair, PretrainModel, TiedDecoder,
 };
 pub use queues::Queues;
 pub use rows::Rows;

@@ -6,10 +6,13 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::attention::Attention;
 use crate::config::{ImageWork, ModelConfig};
+use crate::hash::mixed;
 use crate::head::LanguageModelHead;
 use crate::image_encoder::ImageEncoder;
 use crate::init::{leaf, linear, settle};
-use crate::losses::{LABEL_SMOOTHING, contrast, contrast_targets, smoothed_cross_entropy};
+use crate::losses::{
+    ItcTargets, LABEL_SMOOTHING, contrast, contrast_targets, hard_targets, smoothed_cross_entropy,
+};
 use crate::momentum;
 use crate::queues::Queues;
 use crate::rows::Rows;
@@ -57,6 +60,7 @@ pub struct Captions {
     matching: Tokens,
     decoding: Tokens,
     targets: Targets,
+    keys: Vec<u64>,
 }
 
 /// What the contrast gives: its loss, and what the other losses and the queues need.
@@ -76,6 +80,15 @@ pub struct Contrast {
     pub image_features: Tensor<2>,
     /// The same of the captions.
     pub text_features: Tensor<2>,
+}
+
+/// What the contrast aims at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Aim {
+    /// Share of the targets that the momentum encoders give.
+    pub alpha: f64,
+    /// What the rest counts as a match.
+    pub targets: ItcTargets,
 }
 
 /// A caption of the batch and an image that is not its own.
@@ -104,7 +117,16 @@ impl Captions {
             matching: Tokens::new(rows, Some(special.encoder), special, device),
             decoding: Tokens::new(rows, Some(special.decoder), special, device),
             targets: Targets::new(rows, device),
+            keys: rows
+                .iter()
+                .map(|row| mixed(row.iter().map(|token| u64::from(*token))))
+                .collect(),
         }
+    }
+
+    /// A key for every caption, equal where captions are.
+    pub fn keys(&self) -> &[u64] {
+        &self.keys
     }
 
     /// The captions as the text encoder reads them alone.
@@ -162,7 +184,7 @@ impl Encoders {
         captions: &Captions,
         momentum: &Encoders,
         queues: &Queues,
-        alpha: f64,
+        aim: Aim,
     ) -> Contrast {
         // Momentum features and targets carry no gradient: they are computed on the plain device.
         let image_features =
@@ -180,9 +202,15 @@ impl Encoders {
             1,
         );
         let plain_temperature = temperature.clone().inner().unsqueeze::<2>();
+        let hard = hard_targets(
+            aim.targets,
+            &captions.keys,
+            &queues.captions,
+            &image_features.device(),
+        );
         let targets = |features: &Tensor<2>, all: &Tensor<2>| {
             let similarity = features.clone().matmul(all.clone()) / plain_temperature.clone();
-            Tensor::from_inner(contrast_targets(similarity, alpha))
+            Tensor::from_inner(contrast_targets(similarity, hard.clone(), aim.alpha))
         };
         let image_targets = targets(&image_features, &all_texts);
         let text_targets = targets(&text_features, &all_images);
@@ -260,11 +288,11 @@ impl PretrainModel {
         captions: &Captions,
         momentum: &Encoders,
         queues: &Queues,
-        alpha: f64,
+        aim: Aim,
     ) -> Contrast {
         let temperature = self.temperature.val();
         self.encoders
-            .contrast(temperature, images, captions, momentum, queues, alpha)
+            .contrast(temperature, images, captions, momentum, queues, aim)
     }
 
     /// Image–text matching and captioning of a batch (`reference.md` 1.3, steps 6 and 7).

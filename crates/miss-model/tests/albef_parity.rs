@@ -7,8 +7,8 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
 use miss_model::{
-    Answers, BaselinePretrainModel, Captions, Checkpoint, LoadOptions, Masked, NegativePair,
-    Questions, Queues, SpecialTokens, Teacher, VqaModel,
+    Aim, Answers, BaselinePretrainModel, Captions, Checkpoint, ItcTargets, LoadOptions, Masked,
+    NegativePair, Questions, Queues, SpecialTokens, Teacher, VqaModel,
 };
 use support::{Fixture, assert_close, assert_gradients, export, folders};
 
@@ -49,7 +49,11 @@ fn text_fusion_matching_masked_words_and_their_gradients() {
         let images = inputs.tensor("images", &device);
         let projection = config["embed_dim"].as_u64().unwrap() as usize;
         let queues = Queues::random(projection, 8, &device);
-        let contrast = model.contrast(images, &captions, &momentum, &queues, 0.4);
+        let aim = Aim {
+            alpha: 0.4,
+            targets: ItcTargets::Diagonal,
+        };
+        let contrast = model.contrast(images, &captions, &momentum, &queues, aim);
         assert_close(
             &what,
             contrast.image_states.clone(),

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use miss_model::{
-    Checkpoint, CheckpointError, Encoders, Family, ImageEncoder, LoadEntry, LoadOptions,
-    LoadReport, ModelConfig, PretrainModel, Size, SpecialTokens, TextStack, TokenTypes, VqaModel,
-    export_hugging_face, interpolate_positions, original_names,
+    BaselinePretrainModel, Checkpoint, CheckpointError, Encoders, Family, ImageEncoder, LoadEntry,
+    LoadOptions, LoadReport, ModelConfig, PretrainModel, Size, SpecialTokens, TextStack,
+    TokenTypes, VqaModel, export_hugging_face, interpolate_positions, original_names,
 };
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -423,6 +423,42 @@ fn albef_decodes_with_the_layers_that_fuse() {
 }
 
 #[test]
+fn the_baseline_takes_albefs_and_mumcs_pretraining() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    for fixture in folders("albef_without_jtm") {
+        let device = Device::flex();
+        let sizes = model_config(&config(&fixture));
+        let fresh = || BaselinePretrainModel::new(&sizes, size(&fixture), &device);
+        // The fixture has no temperature, published files do.
+        let mut file = tensors(&fixture.join("model.safetensors"));
+        file.insert("temp".into(), (Vec::new(), vec![0.05]));
+        write(&path, &file);
+        let (model, report) = strict(&path, fresh()).unwrap();
+        assert_accounted(&model, &report);
+        assert!(report.initialised.is_empty(), "{report}");
+        for (name, values) in values(&model) {
+            let wrapped = name.replace("text_encoder.e", "text_encoder.bert.e");
+            assert_eq!(values, file[&wrapped].1, "{name}");
+        }
+
+        // MUMC's matching head cannot be taken, and says so.
+        for leaf in ["weight", "bias"] {
+            let tensor = file.remove(&format!("itm_head.{leaf}")).unwrap();
+            for layer in [0, 1, 3] {
+                file.insert(format!("itm_head.{layer}.{leaf}"), tensor.clone());
+            }
+        }
+        write(&path, &file);
+        let (model, report) = strict(&path, fresh()).unwrap();
+        assert_accounted(&model, &report);
+        let heads = ["matching_head.weight", "matching_head.bias"];
+        assert_eq!(of_parameters(&report.initialised), heads);
+        assert!(report.to_string().contains("MUMC"), "{report}");
+    }
+}
+
+#[test]
 fn folded_token_types_compute_what_kept_ones_do() {
     for folder in folders("albef_without_jtm") {
         let device = Device::flex();
@@ -521,6 +557,11 @@ fn bert_fills_encoder_and_decoder() {
                 }
             }
         }
+        // Two tensors for one parameter: neither wins in silence.
+        let mut twice = bert(&file, "", false);
+        twice.extend(bert(&file, "bert.", false));
+        write(&path, &twice);
+        assert!(strict(&path, vqa(&fixture, &Device::flex())).is_err());
         // A BERT file that lacks a layer is no BERT of these sizes.
         let mut short = bert(&file, "", false);
         short.retain(|name, _| !name.starts_with("encoder.layer.1."));
@@ -594,6 +635,74 @@ fn vision_files_fill_the_image_encoder_at_any_size() {
         write(&path, &distilled);
         let report = report_of(strict(&path, vqa(&fixture, &device)).unwrap_err());
         assert_eq!(of_tensors(&report.mismatched), ["pos_embed"]);
+    }
+}
+
+#[test]
+fn hugging_faces_dinov2_is_the_original_in_other_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vit.safetensors");
+    for fixture in folders("vqa") {
+        let device = Device::flex();
+        let mut sizes = model_config(&config(&fixture)).image;
+        sizes.layer_scale = true;
+        let encoder = || ImageEncoder::new(&sizes, size(&fixture), Default::default(), &device);
+        let mut original = vit(&tensors(&fixture.join("model.safetensors")));
+        for block in 0..sizes.depth {
+            for (scale, offset) in [("ls1", 0.5), ("ls2", 0.7)] {
+                let values = (0..sizes.width).map(|i| offset + i as f32).collect();
+                let name = format!("blocks.{block}.{scale}.gamma");
+                original.insert(name, (vec![sizes.width], values));
+            }
+        }
+        write(&path, &original);
+        let (expected, _) = strict(&path, encoder()).unwrap();
+
+        let renames = [
+            ("cls_token", "embeddings.cls_token"),
+            ("pos_embed", "embeddings.position_embeddings"),
+            ("patch_embed.proj", "embeddings.patch_embeddings.projection"),
+            ("attn.proj", "attention.output.dense"),
+            ("ls1.gamma", "layer_scale1.lambda1"),
+            ("ls2.gamma", "layer_scale2.lambda1"),
+            ("blocks", "encoder.layer"),
+        ];
+        let mut renamed = Tensors::new();
+        for (name, (shape, values)) in &original {
+            let mut name = renames
+                .iter()
+                .fold(name.clone(), |name, (from, to)| name.replace(from, to));
+            if let Some(leaf) = name.strip_prefix("norm.") {
+                name = format!("layernorm.{leaf}");
+            }
+            if !name.contains("attn.qkv") {
+                renamed.insert(name, (shape.clone(), values.clone()));
+                continue;
+            }
+            let mut shape = shape.clone();
+            shape[0] /= 3;
+            let thirds = values.chunks(values.len() / 3);
+            for (part, third) in ["query", "key", "value"].iter().zip(thirds) {
+                let name = name.replace("attn.qkv", &format!("attention.attention.{part}"));
+                renamed.insert(name, (shape.clone(), third.to_vec()));
+            }
+        }
+        renamed.remove("head.weight");
+        renamed.insert("embeddings.mask_token".into(), (vec![1], vec![0.0]));
+        write(&path, &renamed);
+        let checkpoint = Checkpoint::open(&path).unwrap();
+        assert_eq!(checkpoint.family(), Family::HuggingFaceDinov2);
+        let (model, report) = strict(&path, encoder()).unwrap();
+        assert_accounted(&model, &report);
+        assert_eq!(values(&model), values(&expected));
+
+        renamed.remove("encoder.layer.0.attention.attention.key.weight");
+        write(&path, &renamed);
+        let report = report_of(strict(&path, encoder()).unwrap_err());
+        assert_eq!(
+            of_parameters(&report.mismatched),
+            ["blocks.0.query_key_value.weight"]
+        );
     }
 }
 

@@ -6,7 +6,7 @@ mod support;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Device;
-use miss_model::{Captions, NegativePair, PretrainModel, Queues};
+use miss_model::{Aim, Captions, ItcTargets, NegativePair, PretrainModel, Queues};
 use support::{
     Fixture, assert_close, assert_gradients, assert_state, difference, export, folders, load,
 };
@@ -34,6 +34,7 @@ fn three_steps() {
         let mut queues = Queues {
             image: file.tensor("image_queue", &plain),
             text: file.tensor("text_queue", &plain),
+            captions: vec![None; file.shape("text_queue")[1]],
             pointer: number("queue_ptr_init") as usize,
         };
         let mut optimizer = AdamWConfig::new()
@@ -64,7 +65,11 @@ fn three_steps() {
             model = model.clamp_temperature();
             momentum = momentum.follow(&model.encoders, number("momentum"));
             let images = inputs.tensor(&name("images"), &device);
-            let contrast = model.contrast(images, &captions, &momentum, &queues, number("alpha"));
+            let aim = Aim {
+                alpha: number("alpha"),
+                targets: ItcTargets::Diagonal,
+            };
+            let contrast = model.contrast(images, &captions, &momentum, &queues, aim);
             if step == 0 {
                 assert_close(
                     &what,
@@ -102,7 +107,11 @@ fn three_steps() {
                     assert!(difference(&ours, &in_batch) <= 1e-4, "{what}: {name}");
                 }
             }
-            queues = queues.enqueue(contrast.image_features, contrast.text_features);
+            queues = queues.enqueue(
+                contrast.image_features,
+                contrast.text_features,
+                captions.keys(),
+            );
             if step == 0 {
                 assert_close(
                     &what,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use miss_data::text::VOCABULARY;
 use miss_engine::{FinetuneConfig, PredictConfig, PretrainConfig};
-use miss_model::{ImageEncoderConfig, ImageWork, ModelConfig, Precision, Size, TextConfig};
+use miss_model::{
+    ImageEncoderConfig, ImageWork, ItcTargets, ModelConfig, Precision, Size, TextConfig,
+};
 use serde::Serialize;
 
 use super::knobs::Knobs;
@@ -243,6 +245,10 @@ fn model(knobs: &Knobs<'_>) -> ModelConfig {
 }
 
 fn pretrain(knobs: &Knobs<'_>, seed: u64) -> PretrainConfig {
+    let targets = [
+        ("diagonal", ItcTargets::Diagonal),
+        ("same-caption", ItcTargets::SameCaption),
+    ];
     PretrainConfig {
         epochs: knobs.whole("pretrain.epochs", 1..=10_000, 10),
         // A batch of one has no negative to match against.
@@ -255,6 +261,7 @@ fn pretrain(knobs: &Knobs<'_>, seed: u64) -> PretrainConfig {
         queue: knobs.whole("pretrain.queue", 0..=1_000_000, 256),
         momentum: knobs.number("pretrain.momentum", 0.0..=1.0, 0.995),
         alpha: knobs.number("pretrain.alpha", 0.0..=1.0, 0.4),
+        itc_targets: knobs.choice("pretrain.itc_targets", &targets, ItcTargets::Diagonal),
         caption_tokens: knobs.whole("pretrain.caption_tokens", 4..=POSITIONS, 30),
         checkpoint_every: knobs.whole("pretrain.checkpoint_every", 1..=1_000_000, 50),
         seed: knobs.seed("pretrain.seed", seed),

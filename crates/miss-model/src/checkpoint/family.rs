@@ -1,6 +1,7 @@
 //! Which model a file is of, and what its tensors are called in the original BLIP checkpoints.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::Serialize;
@@ -101,18 +102,21 @@ impl Family {
                 true => Meaning::Ignored("a buffer of indices, no parameter"),
                 false => self.meaning(name),
             };
-            match meaning {
-                Meaning::Tensor(original) => {
-                    parts.entry(original).or_default().insert(0, name.clone());
-                }
-                Meaning::Part(original, index) => {
-                    parts
-                        .entry(original)
-                        .or_default()
-                        .insert(index, name.clone());
-                }
+            let (original, index) = match meaning {
+                Meaning::Tensor(original) => (original, 0),
+                Meaning::Part(original, index) => (original, index),
                 Meaning::Ignored(reason) => {
                     ignored.insert(name.clone(), reason);
+                    continue;
+                }
+            };
+            match parts.entry(original).or_default().entry(index) {
+                Entry::Vacant(slot) => {
+                    slot.insert(name.clone());
+                }
+                // A second tensor of one meaning: it keeps its name, under which nobody takes it.
+                Entry::Occupied(_) => {
+                    parts.insert(name.clone(), [(0, name.clone())].into());
                 }
             }
         }

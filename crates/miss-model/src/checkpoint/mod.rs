@@ -4,8 +4,12 @@
 //! [`Checkpoint::load`] fills a module and accounts for everything in a [`LoadReport`].
 //! [`export_hugging_face`] writes a model that Hugging Face's BLIP classes open.
 
+mod error;
 mod family;
+mod fit;
 mod hugging_face;
+mod hugging_face_json;
+mod leftovers;
 mod names;
 mod plan;
 mod reasons;
@@ -13,11 +17,13 @@ mod report;
 mod source;
 mod values;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
+pub use error::CheckpointError;
 pub use family::Family;
 pub use hugging_face::export_hugging_face;
 pub use names::original_names;
@@ -67,72 +73,6 @@ impl Default for LoadOptions {
             token_types: TokenTypes::default(),
         }
     }
-}
-
-/// A file that could not be read or does not fit, or a model that could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
-    /// The file cannot be opened or read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file is not what its name says.
-    #[error("{path} is not a readable weights file: {reason}")]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// No known model has tensors of these names.
-    #[error(
-        "{path} holds {count} tensors of no known model (BLIP, MISS, ALBEF, M2I2, MUMC, BERT, ViT, DINOv2); it begins with {names}"
-    )]
-    UnknownFamily {
-        /// The file.
-        path: PathBuf,
-        /// How many tensors it has.
-        count: usize,
-        /// The first of their names.
-        names: String,
-    },
-    /// One tensor cannot be read.
-    #[error("{path}: the tensor {name} cannot be used: {reason}")]
-    Tensor {
-        /// The file.
-        path: PathBuf,
-        /// The tensor's name.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// A strict load met something unexpected.
-    #[error(
-        "{path} ({family}) does not fit this model: {report}\nCheck that the sizes are those of the file; LoadOptions {{ strict: false }} loads what fits"
-    )]
-    Strict {
-        /// The file.
-        path: PathBuf,
-        /// What it was taken for.
-        family: Family,
-        /// Everything.
-        report: Box<LoadReport>,
-    },
-    /// The model has something that the other architecture cannot express.
-    #[error("Hugging Face's BLIP cannot express this model: {0}")]
-    Inexpressible(String),
-    /// Writing failed.
-    #[error("cannot write {path}: {reason}")]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// What went wrong.
-        reason: String,
-    },
 }
 
 impl Checkpoint {
@@ -252,12 +192,18 @@ impl Checkpoint {
         Ok(Some(Queues {
             image: queue("image_queue")?,
             text: queue("text_queue")?,
+            // Which captions they were is not in the file.
+            captions: vec![None; *size],
             pointer,
         }))
     }
 
     /// Two names of one tensor must have one value.
-    fn compare(&self, tied: &plan::Tied, report: &mut LoadReport) -> Result<(), CheckpointError> {
+    fn compare(
+        &self,
+        tied: &leftovers::Tied,
+        report: &mut LoadReport,
+    ) -> Result<(), CheckpointError> {
         let files = |name: &str| self.table.tensors.get(name).cloned().unwrap_or_default();
         let read = |name: &str| -> Result<Vec<f32>, CheckpointError> {
             let mut values = Vec::new();
@@ -291,7 +237,7 @@ impl Checkpoint {
 struct Fill<'a> {
     path: Vec<String>,
     source: &'a Source,
-    takes: &'a std::collections::BTreeMap<String, plan::Take>,
+    takes: &'a BTreeMap<String, plan::Take>,
     failed: Option<CheckpointError>,
 }
 

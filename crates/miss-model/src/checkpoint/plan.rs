@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::family::{Family, Table};
+use super::fit::{Fit, fit};
+use super::leftovers::{Tied, copies};
 use super::names::{Layout, Parameter};
-use super::reasons::{Holder, why_ignored, why_missing};
+use super::reasons::why_missing;
 use super::report::{LoadEntry, LoadReport};
 use super::source::Source;
 use super::{LoadOptions, TokenTypes};
@@ -17,25 +19,6 @@ pub(super) struct Take {
     pub(super) add_row: Option<String>,
     pub(super) layout: Layout,
     pub(super) fit: Fit,
-}
-
-/// How a tensor comes to the size of its parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// It has it.
-    Whole,
-    /// Interpolated from another grid of patches.
-    Interpolated,
-    /// Its first rows are the parameter.
-    FirstRows,
-    /// It is the first rows of the parameter; the rest stay as they are.
-    MoreRows,
-}
-
-/// Two names of what our model has once: the copy and the one that is loaded.
-pub(super) struct Tied {
-    pub(super) copy: String,
-    pub(super) original: String,
 }
 
 /// A plan: what to take for each parameter path, and the report so far.
@@ -52,7 +35,10 @@ pub(super) struct Planner<'a> {
     pub(super) family: Family,
     pub(super) options: &'a LoadOptions,
     pub(super) parameters: &'a [Parameter],
-    used: BTreeSet<String>,
+    /// First layer of the file's text encoder that has cross-attention.
+    fusion_layer: usize,
+    /// Tensors of the file that some parameter took.
+    pub(super) used: BTreeSet<String>,
 }
 
 impl<'a> Planner<'a> {
@@ -63,7 +49,14 @@ impl<'a> Planner<'a> {
         options: &'a LoadOptions,
         parameters: &'a [Parameter],
     ) -> Self {
+        let layers = table.tensors.keys().filter_map(|name| {
+            let rest = name.strip_prefix("text_encoder.encoder.layer.")?;
+            let (layer, rest) = rest.split_once('.')?;
+            rest.starts_with("crossattention.")
+                .then(|| layer.parse().ok())?
+        });
         Self {
+            fusion_layer: layers.min().unwrap_or(0),
             source,
             table,
             family,
@@ -127,7 +120,6 @@ impl<'a> Planner<'a> {
                 entry.expected = false;
                 entry.reason = reason;
                 report.mismatched.push(entry);
-                return;
             }
             Ok((fit, reason)) => {
                 let add_row = self.token_type(parameter, &name);
@@ -195,14 +187,8 @@ impl<'a> Planner<'a> {
         else {
             return rest.to_string();
         };
-        let fuses = |layer: usize| {
-            self.table.has(&format!(
-                "text_encoder.encoder.layer.{layer}.crossattention."
-            ))
-        };
         let offset = match self.family {
-            // A bound, since a file need not have any.
-            Family::Albef => (0..1000).find(|layer| fuses(*layer)).unwrap_or(0),
+            Family::Albef => self.fusion_layer,
             _ => 0,
         };
         let layer = layer.parse::<usize>().unwrap_or(0) + offset;
@@ -229,79 +215,6 @@ impl<'a> Planner<'a> {
         Some(tensor)
     }
 
-    /// Accounts for the tensors that no parameter took.
-    fn leftovers(&self, report: &mut LoadReport) -> Vec<Tied> {
-        let holder = Holder::new(self.parameters);
-        let mut ignored = Vec::new();
-        let mut tied = Vec::new();
-        for (tensor, reason) in &self.table.ignored {
-            ignored.push((tensor.clone(), Some((*reason).to_string())));
-        }
-        for (name, tensors) in &self.table.tensors {
-            if tensors.iter().all(|tensor| self.used.contains(tensor)) {
-                continue;
-            }
-            let reason = why_ignored(name, &holder, self.options);
-            if reason.is_none()
-                && let Some(original) = self.tied_to(name)
-            {
-                tied.push(Tied {
-                    copy: name.clone(),
-                    original,
-                });
-                continue;
-            }
-            for tensor in tensors {
-                ignored.push((tensor.clone(), reason.map(str::to_string)));
-            }
-        }
-        for (tensor, reason) in ignored {
-            report.ignored.push(self.leftover(tensor, reason));
-        }
-        for (group, count) in &self.source.beside {
-            report.ignored.push(LoadEntry {
-                parameter: None,
-                tensor: Some(format!("{group}.*")),
-                shape: Vec::new(),
-                stored: vec![*count],
-                reason: format!("{count} tensors beside the model"),
-                expected: true,
-            });
-        }
-        tied
-    }
-
-    /// The tensor that `name` is a copy of, where both are in the file.
-    fn tied_to(&self, name: &str) -> Option<String> {
-        let present = |original: &String| self.table.tensors.contains_key(original);
-        if let Some((_, original)) = copies().find(|(copy, _)| copy == name)
-            && present(&original)
-        {
-            return Some(original);
-        }
-        // What the pretraining model of ours has once and BLIP stores under both names.
-        let shared = self
-            .parameters
-            .iter()
-            .any(|p| p.path.starts_with("decoder."))
-            && !name.contains(".attention.");
-        let rest = name.strip_prefix("text_decoder.bert.")?;
-        let original = format!("text_encoder.{rest}");
-        (shared && present(&original)).then_some(original)
-    }
-
-    pub(super) fn leftover(&self, tensor: String, reason: Option<String>) -> LoadEntry {
-        let stored = self.source.tensors.get(&tensor);
-        LoadEntry {
-            parameter: None,
-            shape: Vec::new(),
-            stored: stored.map_or_else(Vec::new, |stored| stored.shape.clone()),
-            tensor: Some(tensor),
-            expected: reason.is_some(),
-            reason: reason.unwrap_or_else(|| "this model has no place for it".into()),
-        }
-    }
-
     fn is_float(&self, tensor: &str) -> bool {
         let stored = self.source.tensors.get(tensor);
         stored.is_some_and(|stored| stored.element.is_float())
@@ -322,88 +235,4 @@ impl<'a> Planner<'a> {
         }
         shape
     }
-}
-
-/// Copies of tied tensors and what they copy: the vocabulary projection is the word embeddings, and
-/// its bias has two names (`reference.md` 3.1).
-fn copies() -> impl Iterator<Item = (String, String)> {
-    let pairs = [
-        ("text_encoder.", "text_encoder.cls.predictions."),
-        ("text_decoder.bert.", "text_decoder.cls.predictions."),
-    ];
-    pairs.into_iter().flat_map(|(stack, head)| {
-        [
-            (format!("{head}decoder.bias"), format!("{head}bias")),
-            (
-                format!("{head}decoder.weight"),
-                format!("{stack}embeddings.word_embeddings.weight"),
-            ),
-        ]
-    })
-}
-
-/// Whether a tensor of the shape `stored` can become `parameter`, and how; or why not.
-fn fit(parameter: &Parameter, stored: &[usize]) -> Result<(Fit, String), String> {
-    let ours = parameter.shape.as_slice();
-    let same = match (parameter.layout, ours, stored) {
-        (Layout::Linear, [input, output], [rows, columns]) => rows == output && columns == input,
-        (Layout::Patch, [input, output], [width, 3, height, side]) => {
-            width == output && height == side && 3 * height * side == *input
-        }
-        // Scalars are `[]` there and `[1]` here.
-        (Layout::Same, [1], []) => true,
-        (Layout::Same, ours, stored) => ours == stored,
-        _ => false,
-    };
-    if same {
-        return Ok((Fit::Whole, String::new()));
-    }
-    let name = parameter.name.as_str();
-    match (ours, stored) {
-        ([1, to, width], [1, from, other])
-            if name.ends_with(".pos_embed") && width == other && grid(*to) && grid(*from) =>
-        {
-            let reason = format!("position embeddings of {from} tokens interpolated to {to}");
-            return Ok((Fit::Interpolated, reason));
-        }
-        ([to, width], [from, other]) if name.contains("position_embeddings") && width == other => {
-            return Ok(rows("positions", *from, *to));
-        }
-        ([to, width], [from, other])
-            if name.contains("word_embeddings") && width == other && from < to =>
-        {
-            return Ok(rows("words", *from, *to));
-        }
-        ([to], [from]) if name.ends_with(".cls.predictions.bias") && from < to => {
-            return Ok(rows("words", *from, *to));
-        }
-        _ => {}
-    }
-    Err(match name.contains(".crossattention.self.") {
-        true => "cross-attention reads states of another width here; its keys and values stay as \
-                 initialised"
-            .into(),
-        false => "the shapes differ; use the sizes that the file was made with".into(),
-    })
-}
-
-fn rows(what: &str, from: usize, to: usize) -> (Fit, String) {
-    match from < to {
-        true => (
-            Fit::MoreRows,
-            format!(
-                "the first {from} {what} loaded, the other {} initialised",
-                to - from
-            ),
-        ),
-        false => (
-            Fit::FirstRows,
-            format!("the first {to} of {from} {what} loaded"),
-        ),
-    }
-}
-
-/// Whether `tokens` are a class token and a square grid of patches.
-fn grid(tokens: usize) -> bool {
-    tokens > 1 && (tokens - 1).isqrt().pow(2) == tokens - 1
 }

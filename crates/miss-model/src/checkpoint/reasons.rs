@@ -1,8 +1,8 @@
 //! Why a tensor or a parameter may be left out, for each family.
 
-use super::LoadOptions;
 use super::family::{Family, Table};
 use super::names::Parameter;
+use super::{LoadOptions, TokenTypes};
 
 /// Which parts a module has.
 pub(super) struct Holder {
@@ -20,6 +20,11 @@ impl Holder {
 
     fn has(&self, prefix: &str) -> bool {
         self.names.iter().any(|name| name.starts_with(prefix))
+    }
+
+    fn has_token_types(&self) -> bool {
+        let types = |name: &String| name.ends_with(".token_type_embeddings.weight");
+        self.names.iter().any(types)
     }
 }
 
@@ -70,18 +75,11 @@ pub(super) fn why_ignored(
     // Those that are folded count as used.
     if name.ends_with(".token_type_embeddings.weight") && !holder.has_token_types() {
         return match options.token_types {
-            super::TokenTypes::Drop => Some("token types, dropped as asked (TokenTypes::Drop)"),
-            super::TokenTypes::Fold => None,
+            TokenTypes::Drop => Some("token types, dropped as asked (TokenTypes::Drop)"),
+            TokenTypes::Fold => None,
         };
     }
     None
-}
-
-impl Holder {
-    fn has_token_types(&self) -> bool {
-        let types = |name: &String| name.ends_with(".token_type_embeddings.weight");
-        self.names.iter().any(types)
-    }
 }
 
 /// Why a file of `family` has nothing for the parameter that the original calls `name`; none when

@@ -4,8 +4,9 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::CheckpointError;
+use super::fit::Fit;
 use super::names::Layout;
-use super::plan::{Fit, Take};
+use super::plan::Take;
 use super::source::Source;
 use crate::position::interpolate_positions;
 

@@ -1,7 +1,7 @@
 //! Drawing the hard negatives of image–text matching.
 
-use miss_data::mix;
-use miss_model::NegativePair;
+use crate::hash::unit_interval;
+use crate::pretrain::NegativePair;
 
 /// What is added to every probability, so that each candidate can be drawn (`reference.md` 1.3).
 const FLOOR: f64 = 1e-4;
@@ -9,21 +9,22 @@ const FLOOR: f64 = 1e-4;
 /// For each caption an image that is not its own, and for each image a caption that is not its own,
 /// drawn with the probabilities that the contrast gives them.
 ///
-/// `image_to_text` and `text_to_image` are similarities over temperature, `[batch, batch]` in rows.
+/// `image_to_text` and `text_to_image` are similarities over temperature, `[batch, batch]` in rows;
+/// `captions` has a key for every row ([`Captions::keys`](crate::Captions::keys)).
 /// Two rows with the same caption are no negatives of each other: TransCap makes many such rows, and
 /// the pair would be a match. A row that has nothing else left gets no negative.
 ///
 /// The draw is a function of `seed` alone.
-pub(crate) fn draw(
+pub fn hard_negatives(
     image_to_text: &[f32],
     text_to_image: &[f32],
-    captions: &[Vec<u32>],
+    captions: &[u64],
     seed: u64,
 ) -> Vec<NegativePair> {
     let batch = captions.len();
     let pick = |similarities: &[f32], row: usize, stream: u64| {
         let similarities = &similarities[row * batch..][..batch];
-        let random = mix(&[seed, stream, row as u64]) as f64 / 2f64.powi(64);
+        let random = unit_interval(&[seed, stream, row as u64]);
         sample(similarities, random, |other| {
             captions[other] == captions[row]
         })
@@ -80,10 +81,10 @@ mod tests {
 
     #[test]
     fn a_negative_never_shares_the_caption() {
-        let captions = vec![vec![1], vec![2], vec![1], vec![3]];
+        let captions = [1, 2, 1, 3];
         let similarities = [9.0, 0.0, 9.0, 0.0].repeat(4);
         for seed in 0..200 {
-            let pairs = draw(&similarities, &similarities, &captions, seed);
+            let pairs = hard_negatives(&similarities, &similarities, &captions, seed);
             assert_eq!(pairs.len(), 8);
             assert!(
                 pairs
@@ -95,8 +96,7 @@ mod tests {
 
     #[test]
     fn a_batch_of_one_caption_has_no_negatives() {
-        let captions = vec![vec![1], vec![1]];
-        assert!(draw(&[0.0; 4], &[0.0; 4], &captions, 1).is_empty());
+        assert!(hard_negatives(&[0.0; 4], &[0.0; 4], &[1, 1], 1).is_empty());
     }
 
     #[test]
