@@ -8,6 +8,7 @@
     reason = "a binary talks to its user"
 )]
 
+mod allocator;
 mod commands;
 mod config;
 mod done;
@@ -31,6 +32,7 @@ mod units;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    allocator::keep_large_buffers();
     let exit = match commands::run() {
         Ok(exit) => exit,
         Err(failure) => {

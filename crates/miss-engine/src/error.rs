@@ -20,6 +20,9 @@ pub enum EngineError {
          a smaller batch may fit, and the run goes on from its last state when called again"
     )]
     Device(String),
+    /// bfloat16 on a device that has none.
+    #[error("this device cannot multiply in bf16; set model.precision to \"fp32\"")]
+    Precision,
     /// A text could not be tokenised.
     #[error("record {record}: {reason}")]
     Text {

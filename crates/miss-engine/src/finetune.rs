@@ -111,6 +111,7 @@ pub fn finetune(
     observer: &mut dyn Observer,
 ) -> Result<Ended, EngineError> {
     model.validate(config.image_size)?;
+    guard::precision(model, device)?;
     guard::enough("training questions", train.len(), 1)?;
     guard::fits("questions", config.question_tokens, model)?;
     let named = |rows: &[&Question]| {

@@ -1,7 +1,8 @@
 //! Checks before the first step.
 
+use burn::tensor::{DType, Device};
 use miss_data::ImageSet;
-use miss_model::ModelConfig;
+use miss_model::{ModelConfig, Precision};
 
 use crate::error::EngineError;
 
@@ -28,6 +29,14 @@ pub(crate) fn fits(
         });
     }
     Ok(())
+}
+
+/// That the device multiplies in the precision asked for.
+pub(crate) fn precision(model: &ModelConfig, device: &Device) -> Result<(), EngineError> {
+    match model.precision {
+        Precision::Bf16 if !device.supports_dtype(DType::BF16) => Err(EngineError::Precision),
+        _ => Ok(()),
+    }
 }
 
 /// That every record's image is loaded: better known now than in the middle of an epoch.

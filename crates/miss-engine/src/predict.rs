@@ -39,6 +39,7 @@ pub fn predict(
     observer: &mut dyn Observer,
 ) -> Result<Option<Vec<Answer>>, EngineError> {
     model.validate(config.image_size)?;
+    guard::precision(model, device)?;
     guard::fits("questions", config.question_tokens, model)?;
     guard::fits("answers", config.max_length, model)?;
     guard::images(

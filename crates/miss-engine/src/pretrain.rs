@@ -95,6 +95,7 @@ pub fn pretrain(
     observer: &mut dyn Observer,
 ) -> Result<Ended, EngineError> {
     model.validate(config.image_size)?;
+    guard::precision(model, device)?;
     guard::enough("image–text pairs", pairs.len(), 2)?;
     guard::fits("captions", config.caption_tokens, model)?;
     guard::images(

@@ -52,11 +52,13 @@ pub struct Teacher {
     pub weight: f64,
 }
 
-/// The two losses that need the fusing layers, each `[1]`.
+/// The two losses that need the fusing layers, each `[1]`, and what they came of.
 #[derive(Clone, Debug)]
 pub struct MatchAndUnmask {
     /// Image–text matching.
     pub matching: Tensor<1>,
+    /// Logits of "no match" and "match" of every pair, `[batch + negatives, 2]`, off the graph.
+    pub matching_logits: Tensor<2>,
     /// Masked language modelling.
     pub unmasking: Tensor<1>,
 }
@@ -151,8 +153,18 @@ impl BaselinePretrainModel {
         let logits = self
             .matching_head
             .forward(fused.narrow(1, 0, 1).squeeze_dim(1));
-        let matching = matching_loss(logits, negatives.len());
+        let matching = matching_loss(logits.clone(), negatives.len());
+        let matching_logits = logits.without_autodiff();
 
+        let [words] = masked.targets.ids.dims();
+        if words == 0 {
+            // A batch of few short captions may have nothing masked; the mean of nothing is no loss.
+            return MatchAndUnmask {
+                unmasking: matching.clone().zeros_like(),
+                matching,
+                matching_logits,
+            };
+        }
         let logits = masked_logits(&self.encoders, &self.head, &own, masked);
         let hard = smoothed_cross_entropy(logits.clone(), masked.targets.ids.clone(), 0.0).mean();
         let unmasking = match teacher {
@@ -164,6 +176,7 @@ impl BaselinePretrainModel {
         };
         MatchAndUnmask {
             matching,
+            matching_logits,
             unmasking,
         }
     }
@@ -195,4 +208,149 @@ fn masked_logits(
     let states = encoders.joint_encoder.encode(ids, padding, Some(cross));
     let states = target_states(states, masked.targets.rows.clone());
     head.forward(states, &encoders.joint_encoder.embeddings)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use burn::module::{ModuleVisitor, ParamId};
+
+    use super::*;
+    use crate::masking::Masking;
+    use crate::sizes::Size;
+    use crate::vqa::VqaModel;
+
+    fn config() -> ModelConfig {
+        let mut config = Size::Tiny.config();
+        config.text.depth = 4;
+        config.text.fusion_layer = 3;
+        config.text.token_types = 2;
+        config.text.dropout = 0.0;
+        config.text.vocabulary = 30;
+        config
+    }
+
+    /// Path, identity and values of every parameter.
+    fn parameters<M: Module>(module: &M) -> Vec<(String, ParamId, Vec<f32>)> {
+        #[derive(Default)]
+        struct Collect(Vec<String>, Vec<(String, ParamId, Vec<f32>)>);
+        impl ModuleVisitor for Collect {
+            fn enter_module(&mut self, name: &str, _: &str) {
+                self.0.push(name.to_string());
+            }
+            fn exit_module(&mut self, _: &str, _: &str) {
+                self.0.pop();
+            }
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let values = param.val().without_autodiff().try_into_vec_as();
+                let values = values.expect("floats");
+                self.1.push((self.0.join("."), param.id, values));
+            }
+        }
+        let mut collect = Collect::default();
+        module.visit(&mut collect);
+        collect.1
+    }
+
+    #[test]
+    fn the_answering_model_begins_as_a_copy_of_the_fusing_layers() {
+        let device = Device::flex();
+        let pretrained = BaselinePretrainModel::new(&config(), 32, &device);
+        let before = parameters(&pretrained);
+        let model = VqaModel::from_baseline(pretrained, &config(), 32);
+        let after = parameters(&model);
+        let value = |all: &[(String, ParamId, Vec<f32>)], path: &str| {
+            let found = all.iter().find(|(other, ..)| other == path);
+            found.unwrap_or_else(|| panic!("no {path}")).2.clone()
+        };
+        for (ours, theirs) in [
+            ("text_decoder.layers.0.", "encoders.joint_encoder.layers.3."),
+            (
+                "text_decoder.embeddings.",
+                "encoders.joint_encoder.embeddings.",
+            ),
+            (
+                "joint_encoder.layers.2.",
+                "encoders.joint_encoder.layers.2.",
+            ),
+            ("head.", "head."),
+        ] {
+            let mut compared = 0;
+            for (path, _, values) in &after {
+                if let Some(rest) = path.strip_prefix(ours) {
+                    assert_eq!(
+                        *values,
+                        value(&before, &format!("{theirs}{rest}")),
+                        "{path}"
+                    );
+                    compared += 1;
+                }
+            }
+            assert!(compared > 2, "{ours}");
+        }
+        assert!(
+            !after
+                .iter()
+                .any(|(path, ..)| path.starts_with("text_decoder.layers.1."))
+        );
+        let identities: BTreeSet<String> = after.iter().map(|(_, id, _)| id.to_string()).collect();
+        assert_eq!(identities.len(), after.len(), "copies share an identity");
+    }
+
+    #[test]
+    fn a_teacher_that_agrees_teaches_the_entropy() {
+        let device = Device::flex();
+        device.seed(4);
+        let model = BaselinePretrainModel::new(&config(), 32, &device);
+        let special = SpecialTokens {
+            padding: 0,
+            separator: 1,
+            decoder: 2,
+            encoder: 2,
+        };
+        let masking = Masking {
+            share: 0.5,
+            mask: 3,
+            vocabulary: 30,
+            special,
+        };
+        let rows = [vec![2, 5, 6, 7, 8, 9, 1], vec![2, 10, 11, 12, 13, 1]];
+        let (shown, labels): (Vec<_>, Vec<_>) = rows
+            .iter()
+            .zip(0..)
+            .map(|(row, key)| masking.apply(row, key, 1))
+            .unzip();
+        let captions = Captions::new(&rows, &special, &device);
+        let images = Tensor::<4>::ones([2, 3, 32, 32], &device);
+        let image_states = model.encoders.image_encoder.forward(images, 0.0);
+        let text = captions.text().clone();
+        let text_states = model
+            .encoders
+            .joint_encoder
+            .encode(text.ids, text.padding, None);
+        let masked = Masked::new(&shown, &labels, &special, &device);
+        let loss = |masked: &Masked, teacher: Option<&Teacher>| -> f32 {
+            let (images, texts) = (image_states.clone(), text_states.clone());
+            let both = model.match_and_unmask(images, texts, &captions, &[], masked, teacher);
+            both.unmasking.into_scalar()
+        };
+        // The model is its own teacher: its share of the loss is the entropy of what it says.
+        let probabilities =
+            masked_probabilities(&model.encoders, &model.head, image_states.clone(), &masked);
+        let entropy: f32 = (probabilities.clone() * probabilities.clone().log())
+            .sum_dim(1)
+            .mean()
+            .neg()
+            .into_scalar();
+        let teacher = Teacher {
+            probabilities,
+            weight: 0.3,
+        };
+        let expected = 0.7 * loss(&masked, None) + 0.3 * entropy;
+        assert!((loss(&masked, Some(&teacher)) - expected).abs() < 1e-5);
+
+        let none = Masked::new(&rows, &[Vec::new(), Vec::new()], &special, &device);
+        assert_eq!(loss(&none, None), 0.0);
+    }
 }

@@ -2,12 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
-use burn::tensor::activation::gelu;
 use burn::tensor::module::linear as affine;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::TextConfig;
+use crate::gelu::gelu;
 use crate::init::{layer_norm, linear};
+use crate::momentum;
 use crate::text::TextEmbeddings;
 
 /// Dense, GELU, LayerNorm, and a projection to the vocabulary whose weight *is* the decoder's word
@@ -26,6 +27,11 @@ impl LanguageModelHead {
             norm: layer_norm(config.width, config.layer_norm_epsilon, device),
             bias: Initializer::Zeros.init([config.vocabulary], device),
         }
+    }
+
+    /// Moves this momentum head towards `online`: `m ← rate · m + (1 − rate) · online`.
+    pub fn follow(self, online: &Self, rate: f64) -> Self {
+        momentum::follow(self, online, rate)
     }
 
     /// Logits `[rows, vocabulary]` of the states `hidden` `[rows, width]`.

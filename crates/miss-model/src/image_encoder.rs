@@ -2,10 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, Linear};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Distribution, Tensor};
 
 use crate::config::{ImageEncoderConfig, Precision};
+use crate::gelu::gelu;
 use crate::init::{WEIGHTS, layer_norm, leaf, linear};
 use crate::patches::patches;
 use crate::position::interpolate_positions;

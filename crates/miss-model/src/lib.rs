@@ -2,9 +2,10 @@
 
 mod attention;
 mod attention_map;
-mod checkpoint;
 mod baseline;
+mod checkpoint;
 mod config;
+mod gelu;
 mod generate;
 mod hash;
 mod head;
@@ -28,11 +29,11 @@ mod weights;
 
 pub use attention::{Attention, KeyValue};
 pub use attention_map::AttentionMap;
+pub use baseline::{BaselinePretrainModel, Masked, MatchAndUnmask, Teacher, masked_probabilities};
 pub use checkpoint::{
     Checkpoint, CheckpointError, Family, LoadEntry, LoadOptions, LoadReport, TokenTypes,
     export_hugging_face, original_names,
 };
-pub use baseline::{BaselinePretrainModel, Masked, MatchAndUnmask, Teacher, masked_probabilities};
 pub use config::{ConfigError, ImageEncoderConfig, ImageWork, ModelConfig, Precision, TextConfig};
 pub use generate::{
     BeamSearch, GenerateError, Generated, LengthRule, PrefixTree, RankScoring, Ranked, Ranking,
@@ -48,7 +49,7 @@ pub use pretrain::{
     Aim, Captions, Contrast, Encoders, MatchAndCaption, NegativePair, PretrainModel, TiedDecoder,
 };
 pub use queues::Queues;
-pub use rows::Rows;
+pub use rows::{Rows, Slots};
 pub use sizes::Size;
 pub use text::{CrossSource, FeedForward, LayerParts, TextEmbeddings, TextLayer, TextStack};
 pub use tokens::{SpecialTokens, Targets, Tokens};

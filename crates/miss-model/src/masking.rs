@@ -4,7 +4,7 @@ use crate::hash::unit_interval;
 use crate::tokens::SpecialTokens;
 
 /// How words are hidden: a share of the tokens is to be predicted; of those, 80 % become `[MASK]`,
-/// 10 % a random token, and 10 % stay.
+/// 10 % a random token (any of the vocabulary, as in BERT), and 10 % stay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Masking {
     /// Share of the tokens to be predicted: 0.15 in BERT and ALBEF.

@@ -95,6 +95,20 @@ mod tests {
     }
 
     #[test]
+    fn captions_draw_images_and_images_captions() {
+        // Caption 0 is nearest to image 1, and image 0 to caption 2.
+        let text_to_image = [0.0, 30.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let image_to_text = [0.0, 0.0, 30.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let mut counts = [0; 2];
+        for seed in 0..100 {
+            let pairs = hard_negatives(&image_to_text, &text_to_image, &[1, 2, 3], seed);
+            counts[0] += usize::from(pairs[0] == NegativePair { text: 0, image: 1 });
+            counts[1] += usize::from(pairs[3] == NegativePair { text: 2, image: 0 });
+        }
+        assert!(counts.iter().all(|count| *count >= 95), "{counts:?}");
+    }
+
+    #[test]
     fn a_batch_of_one_caption_has_no_negatives() {
         assert!(hard_negatives(&[0.0; 4], &[0.0; 4], &[1, 1], 1).is_empty());
     }

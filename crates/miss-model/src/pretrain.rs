@@ -100,11 +100,13 @@ pub struct NegativePair {
     pub image: usize,
 }
 
-/// The two losses that need the fused encoder and the decoder, each `[1]`.
+/// The two losses that need the fused encoder and the decoder, each `[1]`, and what they came of.
 #[derive(Clone, Debug)]
 pub struct MatchAndCaption {
     /// Image–text matching.
     pub matching: Tensor<1>,
+    /// Logits of "no match" and "match" of every pair, `[batch + negatives, 2]`, off the graph.
+    pub matching_logits: Tensor<2>,
     /// Language modelling.
     pub captioning: Tensor<1>,
 }
@@ -308,25 +310,26 @@ impl PretrainModel {
     ) -> MatchAndCaption {
         let joint = &self.encoders.joint_encoder;
         let (paired, own) = image_rows(joint, image_states, negatives, self.image_work);
+        let matching_logits = self.matching_logits(&paired, captions, negatives);
         MatchAndCaption {
-            matching: self.matching(&paired, captions, negatives),
+            matching: matching_loss(matching_logits.clone(), negatives.len()),
+            matching_logits: matching_logits.without_autodiff(),
             captioning: self.captioning(&own, captions),
         }
     }
 
-    fn matching(
+    fn matching_logits(
         &self,
         cross: &CrossSource,
         captions: &Captions,
         negatives: &[NegativePair],
-    ) -> Tensor<1> {
+    ) -> Tensor<2> {
         let tokens = captions.matching.select(captions.pair_rows(negatives));
         let states = self
             .encoders
             .joint_encoder
             .encode(tokens.ids, tokens.padding, Some(cross));
-        let logits = self.matching_head.forward(first_token(states));
-        matching_loss(logits, negatives.len())
+        self.matching_head.forward(first_token(states))
     }
 
     fn captioning(&self, cross: &CrossSource, captions: &Captions) -> Tensor<1> {

@@ -13,22 +13,30 @@ use crate::tokens::index_tensor;
 /// can stand side by side as the queries of one. For eleven questions about a 480 px image that
 /// saves eleven copies of 901 keys and values in every layer. The outputs are the same numbers.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for a pass, never a collection of them"
+)]
 pub enum Rows {
     /// Row i attends to source row i.
     Each,
     /// Rows `i · n .. (i + 1) · n` attend to source row i.
     Groups(usize),
     /// Every source row has the same number of slots; rows are moved to slots and back.
-    Slots {
-        /// Slots of a source row.
-        group: usize,
-        /// The row in each slot: `[sources · group]`. An empty slot repeats some row.
-        row_of_slot: Tensor<1, Int>,
-        /// The slot of each row: `[rows]`.
-        slot_of_row: Tensor<1, Int>,
-    },
+    Slots(Slots),
     /// The source row of each row: `[rows]`. Keys and values are repeated.
     Gather(Tensor<1, Int>),
+}
+
+/// Where rows lie beside each other, see [`Rows::Slots`].
+#[derive(Clone, Debug)]
+pub struct Slots {
+    /// Slots of a source row.
+    group: usize,
+    /// The row in each slot: `[sources · group]`. An empty slot repeats some row.
+    row_of_slot: Tensor<1, Int>,
+    /// The slot of each row: `[rows]`.
+    slot_of_row: Tensor<1, Int>,
 }
 
 impl Rows {
@@ -60,11 +68,11 @@ impl Rows {
                 slot_of_row[*row] = slot as i64;
             }
         }
-        Self::Slots {
+        Self::Slots(Slots {
             group,
             row_of_slot: index_tensor(&row_of_slot, device),
             slot_of_row: index_tensor(&slot_of_row, device),
-        }
+        })
     }
 
     /// The plain way: keys and values repeated for every row.
@@ -78,9 +86,9 @@ impl Rows {
         match self {
             Self::Each | Self::Gather(_) => query,
             Self::Groups(group) => side_by_side(query, *group),
-            Self::Slots {
-                group, row_of_slot, ..
-            } => side_by_side(query.select(0, row_of_slot.clone()), *group),
+            Self::Slots(slots) => {
+                side_by_side(query.select(0, slots.row_of_slot.clone()), slots.group)
+            }
         }
     }
 
@@ -104,9 +112,7 @@ impl Rows {
         match self {
             Self::Each | Self::Gather(_) => context,
             Self::Groups(group) => apart(context, *group),
-            Self::Slots {
-                group, slot_of_row, ..
-            } => apart(context, *group).select(0, slot_of_row.clone()),
+            Self::Slots(slots) => apart(context, slots.group).select(0, slots.slot_of_row.clone()),
         }
     }
 }
@@ -137,7 +143,7 @@ mod tests {
         match Rows::new(source_of, sources, &Device::flex()) {
             Rows::Each => "each",
             Rows::Groups(_) => "groups",
-            Rows::Slots { .. } => "slots",
+            Rows::Slots(_) => "slots",
             Rows::Gather(_) => "gather",
         }
     }

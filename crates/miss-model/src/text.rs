@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Embedding, LayerNorm, Linear};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::attention::{Attention, KeyValue, Source};
 use crate::attention_map::AttentionMap;
 use crate::config::{Precision, TextConfig};
+use crate::gelu::gelu;
 use crate::init::{embedding, layer_norm, linear};
 use crate::rows::Rows;
 
@@ -71,7 +71,8 @@ pub struct CrossSource {
 /// Embeddings and layers.
 #[derive(Module, Debug)]
 pub struct TextStack {
-    pub(crate) embeddings: TextEmbeddings,
+    /// Word and position embeddings.
+    pub embeddings: TextEmbeddings,
     pub(crate) layers: Vec<TextLayer>,
 }
 

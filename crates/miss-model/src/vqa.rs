@@ -233,8 +233,20 @@ impl VqaModel {
         smoothed_cross_entropy(logits, targets, smoothing).sum() / answers.count as f64
     }
 
-    /// Logits `[targets, vocabulary]` at every position of `answers` that predicts a token, and those
-    /// tokens, `[targets]`, answer by answer.
+    /// Logits `[targets, vocabulary]` at every position of `answers` that predicts a token, answer by
+    /// answer: a row of n tokens, `[CLS]` and `[SEP]` counted, has n − 1 of them.
+    pub fn logits(&self, states: &QuestionStates, answers: &Answers) -> Tensor<2> {
+        let cross = self.cross_source(states, true);
+        self.answer_logits(&cross, answers, None).0
+    }
+
+    /// The joint encoder, for text without an image.
+    pub fn joint_encoder(&self) -> &TextStack {
+        &self.joint_encoder
+    }
+
+    /// The logits of [`VqaModel::logits`] over `cross`, and the tokens that they are to predict,
+    /// `[targets]`.
     pub(crate) fn answer_logits(
         &self,
         cross: &CrossSource,

@@ -7,10 +7,11 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
 use miss_model::{
-    Aim, Answers, BaselinePretrainModel, Captions, Checkpoint, ItcTargets, LoadOptions, Masked,
-    NegativePair, Questions, Queues, SpecialTokens, Teacher, VqaModel,
+    Aim, Answers, BaselinePretrainModel, Captions, Checkpoint, CrossSource, ItcTargets,
+    LoadOptions, Masked, NegativePair, Questions, Queues, Rows, SpecialTokens, Teacher, Tokens,
+    VqaModel,
 };
-use support::{Fixture, assert_close, assert_gradients, export, folders};
+use support::{Fixture, assert_close, assert_gradients, difference, export, folders};
 
 /// This family begins every text with `[CLS]`.
 fn special(config: &serde_json::Value) -> SpecialTokens {
@@ -87,6 +88,30 @@ fn text_fusion_matching_masked_words_and_their_gradients() {
             .collect();
         let masked = inputs.rows("masked_ids", "caption_mask");
         let masked = Masked::new(&masked, &labels, &special, &device);
+        let joint = &model.encoders.joint_encoder;
+        let cross = CrossSource {
+            layers: joint.key_values(contrast.image_states.clone()),
+            bias: None,
+            rows: Rows::Each,
+        };
+        let text = Tokens::new(&rows, None, &special, &device);
+        let fused = joint.fuse(contrast.text_states.clone(), text.padding.clone(), &cross);
+        assert_close(&what, fused, &expected, "fusion_hidden", 1e-4);
+        let all = joint.encode(text.ids, text.padding, Some(&cross));
+        assert_close(&what, all, &expected, "multimodal_hidden", 1e-4);
+        let hidden = Tokens::new(
+            &inputs.rows("masked_ids", "caption_mask"),
+            None,
+            &special,
+            &device,
+        );
+        let states = joint.encode(hidden.ids, hidden.padding, Some(&cross));
+        let [captioned, tokens, width] = states.dims();
+        let states = states.reshape([captioned * tokens, width]);
+        let logits = model.head.forward(states, &joint.embeddings);
+        let [_, vocabulary] = logits.dims();
+        let logits = logits.reshape([captioned, tokens, vocabulary]);
+        assert_close(&what, logits, &expected, "mlm_logits", 1e-4);
         let both = |teacher: Option<&Teacher>| {
             model.match_and_unmask(
                 contrast.image_states.clone(),
@@ -115,6 +140,7 @@ fn text_fusion_matching_masked_words_and_their_gradients() {
             1e-4,
         );
         let plain = both(None);
+        assert_close(&what, plain.matching_logits, &expected, "itm_logits", 1e-4);
         assert_close(&what, plain.matching.clone(), &expected, "loss_itm", 1e-4);
         assert_close(&what, plain.unmasking.clone(), &expected, "loss_mlm", 1e-4);
 
@@ -163,6 +189,10 @@ fn an_answering_model_of_the_fusing_layers() {
             "vqa/question_states",
             1e-4,
         );
+        let logits: Vec<f32> = model.logits(&states, &answers).try_into_vec_as().unwrap();
+        let rows = inputs.rows("vqa/answer_ids", "vqa/answer_mask");
+        let predicting = expected.rows_before_the_last("vqa/decoder_logits", &rows);
+        assert!(difference(&logits, &predicting) <= 1e-4, "{what}: logits");
         let loss = model.loss(&states, &answers, 0.0);
         assert_close(&what, loss, &expected, "vqa/loss", 1e-4);
     }

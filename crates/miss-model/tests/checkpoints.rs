@@ -557,6 +557,14 @@ fn bert_fills_encoder_and_decoder() {
                 }
             }
         }
+        // More words than the model has: ids would mean something else.
+        let mut more = bert(&file, "", false);
+        let (shape, words) = more.get_mut("embeddings.word_embeddings.weight").unwrap();
+        shape[0] += 3;
+        words.extend(vec![0.0; 3 * shape[1]]);
+        write(&path, &more);
+        let report = report_of(strict(&path, vqa(&fixture, &Device::flex())).unwrap_err());
+        assert_eq!(report.mismatched.len(), 2, "{report}");
         // Two tensors for one parameter: neither wins in silence.
         let mut twice = bert(&file, "", false);
         twice.extend(bert(&file, "bert.", false));
@@ -930,10 +938,16 @@ fn exported_layer_scales_are_folded_exactly() {
             let name = format!("visual_encoder.blocks.{block}.{scale}.gamma");
             scales.insert(name, (vec![width], values));
         }
+        // And biases, which a new model has none of.
+        for linear in ["attn.proj", "mlp.fc2"] {
+            let values = (0..width).map(|i| 0.4 - i as f32 * 0.02).collect();
+            let name = format!("visual_encoder.blocks.{block}.{linear}.bias");
+            scales.insert(name, (vec![width], values));
+        }
     }
     write(&file, &scales);
     let (model, report) = lenient(&file, model);
-    assert_eq!(report.loaded.len(), 2 * sizes.image.depth);
+    assert_eq!(report.loaded.len(), 4 * sizes.image.depth);
 
     export_hugging_face(&model, &sizes, image_size, &special, b"{}", folder.path()).unwrap();
     sizes.image.layer_scale = false;

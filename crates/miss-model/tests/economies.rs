@@ -82,7 +82,7 @@ fn groupings() -> Vec<(&'static str, usize, Vec<usize>)> {
     let grouped = |about: &[usize], sources| match Rows::new(about, sources, &Device::flex()) {
         Rows::Each => "each",
         Rows::Groups(_) => "groups",
-        Rows::Slots { .. } => "slots",
+        Rows::Slots(_) => "slots",
         Rows::Gather(_) => "gather",
     };
     let all: Vec<_> = [

@@ -133,6 +133,15 @@ fn three_steps() {
                 );
             }
             let both = model.match_and_caption(contrast.image_states, &captions, &negatives);
+            if step == 0 {
+                assert_close(
+                    &what,
+                    both.matching_logits.clone(),
+                    &expected,
+                    "itm_logits",
+                    1e-4,
+                );
+            }
             let total = contrast.loss.clone() + both.matching.clone() + both.captioning.clone();
             for loss in [contrast.loss, both.matching, both.captioning, total.clone()] {
                 losses.push(loss.into_scalar::<f32>());

@@ -5,7 +5,7 @@ mod support;
 
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Device;
-use miss_model::{Answers, BeamSearch, Questions, VqaModel};
+use miss_model::{Answers, BeamSearch, Questions, Tokens, VqaModel};
 use support::{
     Fixture, assert_close, assert_gradients, assert_state, difference, export, folders, load,
 };
@@ -48,6 +48,17 @@ fn states_loss_gradients_and_three_steps() {
             "multimodal_last_hidden",
             1e-4,
         );
+        let text = Tokens::new(&rows, None, &special, &device);
+        let text = model.joint_encoder().encode(text.ids, text.padding, None);
+        assert_close(&what, text, &expected, "text_last_hidden", 1e-4);
+        let logits: Vec<f32> = model
+            .logits(&states, &answers)
+            .inner()
+            .try_into_vec_as()
+            .unwrap();
+        let rows = inputs.rows("answer_ids", "answer_mask");
+        let predicting = expected.rows_before_the_last("decoder_logits", &rows);
+        assert!(difference(&logits, &predicting) <= 1e-4, "{what}: logits");
         let loss = model.loss(&states, &answers, smoothing);
         assert_close(&what, loss.clone(), &expected, "loss", 1e-4);
 

@@ -91,6 +91,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::unwrap_used)]
     fn a_candidate_without_tokens_is_named() {
         assert_eq!(
             PrefixTree::new(&[]).unwrap_err(),

@@ -192,6 +192,18 @@ impl Fixture {
             .collect()
     }
 
+    /// Of a tensor `[rows, tokens, width]` the positions of every row but its last and the padding.
+    pub fn rows_before_the_last(&self, name: &str, rows: &[Vec<u32>]) -> Vec<f32> {
+        let shape = self.shape(name);
+        let (row_size, values) = (shape[1] * shape[2], self.floats(name));
+        rows.iter()
+            .enumerate()
+            .flat_map(|(index, row)| {
+                values[index * row_size..][..(row.len() - 1) * shape[2]].to_vec()
+            })
+            .collect()
+    }
+
     fn data(&self, name: &str) -> &TensorData {
         self.tensors
             .get(name)
