@@ -15,6 +15,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 WORKSPACE = HERE.parent
 OPERATIONS = "linear linear_small attention attention_plain attention_deferred attention_cross attention_text softmax gelu layer_norm add split_heads embedding vocabulary log_softmax"
 TRAINED = "linear linear_small attention attention_plain attention_deferred attention_cross attention_text softmax gelu layer_norm add embedding vocabulary log_softmax"
+# What `xtask` tells the allocator when it starts: large buffers are kept, not given back to the system after every use.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**31 - 1), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 # Size, pixels a side, images of a batch, cases.
 MODELS = [
     ("small", 224, 4, ["forward", "train", "generate", "eleven_forward", "eleven_generate", "eleven_train"]),
@@ -26,8 +28,8 @@ MODELS = [
 class Side:
     """A process that answers cases."""
 
-    def __init__(self, command, threads):
-        environment = os.environ | {
+    def __init__(self, command, threads, allocator=None):
+        environment = os.environ | (allocator or {}) | {
             "RAYON_NUM_THREADS": threads,
             "OMP_NUM_THREADS": threads,
             "HF_HUB_OFFLINE": "1",
@@ -61,15 +63,11 @@ def agree(ours, theirs, case, tolerance=2e-3):
         sys.exit(f"{case}: the two sides do not compute the same:\n  ours   {ours}\n  theirs {theirs}")
 
 
-def check(commands, threads, cases):
-    """Ends the program unless both sides compute the same: without dropout, three steps of training."""
-    for case in cases:
-        sides = [Side(command, threads) for command in commands]
-        for _ in range(3 if case.endswith("train") else 1):
-            ours, theirs = (side.ask(case)["output"] for side in sides)
-            agree(ours, theirs, case)
-        for side in sides:
-            side.end()
+def check(sides, case, steps=1):
+    """Ends the program unless both sides compute the same."""
+    for _ in range(steps):
+        ours, theirs = (side.ask(case)["output"] for side in sides)
+        agree(ours, theirs, case)
 
 
 def alternate(sides, case, times):
@@ -107,11 +105,11 @@ def main():
     parser.add_argument("--quick", action="store_true", help="small only, two alternations")
     parser.add_argument("--only", help="models or ops whose name contains this, such as base-224 or ops")
     parser.add_argument("--cases", help="only these cases, separated by commas")
+    parser.add_argument("--tune-pytorch", action="store_true", help="our allocator settings for PyTorch too")
     parser.add_argument("--bench", help="our program; built when not given")
     options = parser.parse_args()
     times = 2 if options.quick else options.times
     bench = options.bench or build()
-    script = str(HERE / "pytorch.py")
     chosen = lambda name: not options.only or options.only in name
     picked = lambda cases: [case for case in cases if not options.cases or case in options.cases.split(",")]
 
@@ -123,23 +121,38 @@ def main():
         folder = WORKSPACE / "target" / "bench" / name
         setting = [str(pixels), str(batch)]
         subprocess.run([bench, "export", size, *setting, "0", str(folder)], check=True)
-        sides = lambda dropout: (
-            [bench, "model", size, *setting, dropout],
-            [options.python, script, "model", str(folder), *setting, dropout],
-        )
-        cases = picked(cases)
-        check(sides("0"), options.threads, cases)
-        for case in cases:
-            pair = [Side(command, options.threads) for command in sides("0.1")]
-            row(f"{name} {case}", *alternate(pair, case, times))
-            for side in pair:
-                side.end()
+        for case in picked(cases):
+            title = f"{name} {case}"
+            # Random numbers of two libraries never agree: training is compared without dropout.
+            if case.endswith("train"):
+                pair = start(bench, options, folder, [size, *setting, "0"])
+                check(pair, case, steps=2)
+                end(pair)
+            pair = start(bench, options, folder, [size, *setting, "0.1"])
+            if not case.endswith("train"):
+                check(pair, case)
+            row(title, *alternate(pair, case, times))
+            end(pair)
 
     if chosen("ops") and not options.quick:
         header(["Operation", "ours", "PyTorch", "times as fast", "spread"])
-        pair = [Side([bench, "ops"], options.threads), Side([options.python, script, "ops"], options.threads)]
+        pair = start(bench, options)
         for case in picked([*OPERATIONS.split(), *(f"{name}_train" for name in TRAINED.split()), "adamw", "adamw_loop"]):
             row(f"`{case}`", alternate(pair, case, times)[0])
+
+
+def start(bench, options, folder=None, setting=None):
+    """A process of each side: of a model, or of single operations."""
+    script = str(HERE / "pytorch.py")
+    ours = [bench, "model", *setting] if setting else [bench, "ops"]
+    theirs = [options.python, script, "model", str(folder), *setting[1:]] if setting else [options.python, script, "ops"]
+    both = {"allocator": ALLOCATOR} if options.tune_pytorch else {}
+    return [Side(ours, options.threads, ALLOCATOR), Side(theirs, options.threads, **both)]
+
+
+def end(pair):
+    for side in pair:
+        side.end()
 
 
 def build():

