@@ -98,7 +98,9 @@ fn a_named_size_is_the_default_of_the_model_s_knobs() {
     assert_eq!(plain.model, Size::Quickstart.config());
     assert_eq!(plain.pretrain.itc_targets, ItcTargets::Diagonal);
     assert_eq!(
-        problems("[model]\nsize = \"huge\"\nprecision = \"fp8\"\n[pretrain]\nitc_targets = \"soft\""),
+        problems(
+            "[model]\nsize = \"huge\"\nprecision = \"fp8\"\n[pretrain]\nitc_targets = \"soft\""
+        ),
         [
             "/recipes/a.toml:4:8: `model.size` is the text \"huge\"; allowed: \"tiny\" or \"quickstart\" or \"small\" or \"base\" or \"large\"",
             "/recipes/a.toml:5:13: `model.precision` is the text \"fp8\"; allowed: \"fp32\" or \"bf16\"",

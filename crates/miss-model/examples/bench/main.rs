@@ -4,7 +4,6 @@
 //! A line of input names a case; the answer is a line of JSON. See `benches/README.md`.
 #![allow(clippy::print_stdout, reason = "the answers")]
 
-mod adamw;
 mod model;
 mod ops;
 

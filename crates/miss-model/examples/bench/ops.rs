@@ -82,8 +82,7 @@ pub(crate) fn case(name: &str) -> Option<Case> {
         "log_softmax" => over(normal([33, VOCABULARY], &device), |x: Tensor<2>| {
             log_softmax(x, 1)
         }),
-        "adamw" | "adamw_loop" => adamw(&device.autodiff(), AdamWConfig::new().with_weight_decay(0.05).init()),
-        "adamw_fused" => adamw(&device.autodiff(), crate::adamw::FusedAdamW::new(1e-8, 0.05).into()),
+        "adamw" | "adamw_loop" => adamw(&device.autodiff()),
         _ => return None,
     })
 }
@@ -149,7 +148,7 @@ fn embedded(layer: Embedding, device: &Device) -> Case {
 }
 
 /// A step over 94 million parameters; the gradients are made outside the measured part.
-fn adamw(device: &Device, mut optimizer: burn::optim::ModuleOptimizer) -> Case {
+fn adamw(device: &Device) -> Case {
     #[derive(Module, Debug)]
     struct Layers {
         layers: Vec<Linear>,
@@ -158,6 +157,7 @@ fn adamw(device: &Device, mut optimizer: burn::optim::ModuleOptimizer) -> Case {
     let mut module = Some(Layers {
         layers: (0..40).map(|_| layer()).collect(),
     });
+    let mut optimizer = AdamWConfig::new().with_weight_decay(0.05).init();
     let input = normal::<2>([1, WIDTH], device);
     Box::new(move || {
         let Some(layers) = module.take() else {
