@@ -4,7 +4,7 @@
 ///
 /// Every step frees and allocates the same large tensors. By default glibc maps each of them anew, and
 /// the kernel clears every page again: an eighth to a fifth of the time (`docs/measurements.md`).
-/// Peak memory is the same. Other C libraries are left alone.
+/// Other C libraries are left alone.
 pub fn keep_large_buffers() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[allow(
