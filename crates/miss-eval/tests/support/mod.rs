@@ -41,7 +41,7 @@ pub fn prediction(question: &Question, answer: &str) -> Prediction {
 }
 
 /// A folder of the shared data beside the checkout, if it is there; says so if not.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "not every test file needs it")]
 pub fn shared(name: &str) -> Option<PathBuf> {
     present(
         Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -51,7 +51,7 @@ pub fn shared(name: &str) -> Option<PathBuf> {
 }
 
 /// The path, if something is there; says so if not.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "not every test file needs it")]
 pub fn present(path: PathBuf) -> Option<PathBuf> {
     if !path.exists() {
         // To the handle: the test runner captures what is printed.

@@ -1,5 +1,8 @@
 //! Reading the parity fixtures: numbers of the reference implementation.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used)]
+
+pub mod files;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
