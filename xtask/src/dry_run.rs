@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use miss_data::vqa_rad;
 use miss_engine::{Device, Workload, matrix_rate};
 
 use crate::config::Resolved;
 use crate::failure::Failure;
 use crate::plan::{Plan, Stage, State, Step};
+use crate::rows;
 use crate::stages::make_split;
 use crate::table::aligned;
 use crate::units;
@@ -86,9 +86,7 @@ struct Estimates<'a> {
 
 impl<'a> Estimates<'a> {
     fn new(config: &'a Resolved, device: &Device) -> Result<Self, Failure> {
-        let questions = vqa_rad::read(&config.data.root)
-            .map_err(Failure::data)?
-            .questions;
+        let questions = rows::questions(&config.data.root)?;
         let split = make_split(config, &questions)?;
         let training = split.train.len();
         // An image has its questions on one side, so images divide as questions do.

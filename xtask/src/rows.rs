@@ -82,8 +82,10 @@ fn unreadable(path: &Path, error: &dyn std::error::Error) -> Failure {
     Failure::new(Exit::Data, message)
 }
 
-fn questions(root: &Path) -> Result<Vec<Question>, Failure> {
-    Ok(vqa_rad::read(root).map_err(Failure::data)?.questions)
+/// All questions of the dataset in `root`; a row that cannot be used stops.
+pub fn questions(root: &Path) -> Result<Vec<Question>, Failure> {
+    let read = vqa_rad::read(root).map_err(Failure::data)?;
+    read.all_or_nothing().map_err(Failure::data)
 }
 
 fn pick(questions: &[Question], ids: &[String]) -> Result<Vec<Question>, Failure> {

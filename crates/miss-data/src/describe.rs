@@ -9,7 +9,9 @@ use thiserror::Error;
 
 use crate::file::sha256_file;
 use crate::manifest::{Counts, FileEntry, Manifest, Source};
-use crate::vqa_rad::{self, IMAGES_DIR, QUESTIONS_FILE, ReadError};
+use crate::read::ReadError;
+use crate::record::Part;
+use crate::vqa_rad::{self, IMAGES_DIR, QUESTIONS_FILE};
 
 /// Why a folder could not be described.
 #[derive(Debug, Error)]
@@ -37,7 +39,9 @@ pub enum DescribeError {
 ///
 /// [`DescribeError`]: the questions cannot be read, or an image is missing.
 pub fn describe(root: &Path, name: &str, licence: &str) -> Result<Manifest, DescribeError> {
-    let questions = vqa_rad::read(root)?.questions;
+    let questions = vqa_rad::read(root)?
+        .all_or_nothing()
+        .map_err(ReadError::from)?;
     let images: BTreeSet<&str> = questions.iter().map(|row| row.image.as_str()).collect();
     let mut paths = vec![QUESTIONS_FILE.to_owned()];
     paths.extend(images.iter().map(|image| format!("{IMAGES_DIR}/{image}")));
@@ -56,7 +60,10 @@ pub fn describe(root: &Path, name: &str, licence: &str) -> Result<Manifest, Desc
             })
         })
         .collect();
-    let test = questions.iter().filter(|row| row.official_test).count();
+    let test = questions
+        .iter()
+        .filter(|row| row.part == Some(Part::Test))
+        .count();
     Ok(Manifest {
         name: name.into(),
         title: name.into(),

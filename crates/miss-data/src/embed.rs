@@ -13,7 +13,9 @@ use thiserror::Error;
 use crate::file::write_atomic;
 use crate::image::{ImageError, decode_rgb, stretch};
 use crate::manifest::{Counts, FileEntry, Manifest, Source};
-use crate::vqa_rad::{self, IMAGES_DIR, QUESTIONS_FILE, ReadError};
+use crate::read::ReadError;
+use crate::record::Part;
+use crate::vqa_rad::{self, IMAGES_DIR, QUESTIONS_FILE};
 
 /// The manifest, written into the same folder as the data it describes.
 pub const MANIFEST_FILE: &str = "vqa-rad-embedded.toml";
@@ -75,7 +77,9 @@ pub enum EmbedError {
 ///
 /// [`EmbedError`]: the release cannot be read, or the copy not be written.
 pub fn embed(from: &Path, out: &Path) -> Result<Manifest, EmbedError> {
-    let questions = vqa_rad::read(from)?.questions;
+    let questions = vqa_rad::read(from)?
+        .all_or_nothing()
+        .map_err(ReadError::from)?;
     let images: BTreeSet<&str> = questions.iter().map(|row| row.image.as_str()).collect();
     let small: Vec<(String, Vec<u8>)> = images
         .par_iter()
@@ -92,6 +96,7 @@ pub fn embed(from: &Path, out: &Path) -> Result<Manifest, EmbedError> {
     let json = fs::read(from.join(QUESTIONS_FILE)).map_err(|source| ReadError::Io {
         path: from.join(QUESTIONS_FILE),
         source,
+        remedy: "it was there a moment ago".into(),
     })?;
     let mut contents = vec![
         (QUESTIONS_FILE.to_owned(), compact_rows(&json)),
@@ -114,7 +119,10 @@ pub fn embed(from: &Path, out: &Path) -> Result<Manifest, EmbedError> {
         });
     }
 
-    let official_test = questions.iter().filter(|row| row.official_test).count();
+    let official_test = questions
+        .iter()
+        .filter(|row| row.part == Some(Part::Test))
+        .count();
     let manifest = Manifest {
         name: "vqa-rad-embedded".into(),
         title: "VQA-RAD, the official release with images of at most 256 pixels a side".into(),

@@ -17,13 +17,39 @@ pub enum AnswerType {
     Open,
 }
 
+/// A part of a dataset, as its publishers divided it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// To learn from.
+    Train,
+    /// To choose with.
+    Validation,
+    /// To measure on.
+    Test,
+}
+
+/// The language a question is asked and answered in.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Chinese.
+    Zh,
+}
+
 /// One question about one image, with its true answer. As JSON: one line of a `questions.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
-    /// Unique and stable: `vqa-rad/<row>`, the row counted from 0 in the dataset's own file.
+    /// Unique and stable: `vqa-rad/<row>`, the row counted from 0 in the dataset's own file;
+    /// `slake/<qid>`.
     pub id: String,
-    /// File name below the dataset's image folder.
+    /// Path below the dataset's image folder, parts separated by `/`.
     pub image: String,
     /// As written, white space collapsed.
     pub question: String,
@@ -33,11 +59,19 @@ pub struct Question {
     pub answer_type: AnswerType,
     /// Upper-case kinds of question: `["POS", "PRES"]`.
     pub question_types: Vec<String>,
-    /// The organ field, as given: `HEAD`, `CHEST` or `ABD` in VQA-RAD.
+    /// The organ or body region, as given: `HEAD`, `CHEST` or `ABD` in VQA-RAD, `Lung` or
+    /// `Abdomen` in SLAKE.
     pub organ: Option<String>,
-    /// Whether the publishers put the row into their test set.
-    pub official_test: bool,
-    /// Shared by the rephrasings of one question.
+    /// The imaging modality, as given: `MRI`, `CT` or `X-Ray` in SLAKE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modality: Option<String>,
+    /// The language of question and answer.
+    #[serde(default)]
+    pub language: Language,
+    /// The part the publishers put it into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// Shared by what must stay on one side of a split: the rephrasings of one question.
     pub linked_id: Option<String>,
 }
 
@@ -102,7 +136,9 @@ pub(crate) mod tests {
             answer_type: AnswerType::Closed,
             question_types: vec!["PRES".into()],
             organ: Some("CHEST".into()),
-            official_test: false,
+            modality: None,
+            language: Language::En,
+            part: Some(Part::Train),
             linked_id: linked_id.map(Into::into),
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::file::sha256_hex;
-use crate::record::Question;
+use crate::record::{Part, Question};
 
 /// A partition of records into three sides, each a list of ids in file order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,13 +78,13 @@ impl Split {
 /// a training image: see [`audit`](crate::audit::audit).
 #[must_use]
 pub fn official(questions: &[Question]) -> Split {
-    let side = |test| ids(questions.iter().filter(|row| row.official_test == test));
+    let side = |part| ids(questions.iter().filter(|row| row.part == Some(part)));
     Split {
         name: "official".into(),
         seed: 0,
-        train: side(false),
+        train: side(Part::Train),
         validation: Vec::new(),
-        test: side(true),
+        test: side(Part::Test),
     }
 }
 

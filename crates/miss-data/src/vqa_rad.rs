@@ -4,14 +4,12 @@
 //! space, two misspelt question types) are repaired where the repair loses nothing, and every
 //! repair is noted; what cannot be repaired is an error that names file, row and remedy.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
-use thiserror::Error;
 
-use crate::record::{AnswerType, Question};
+use crate::read::{Finding, Outcome, Place, Read, ReadError, read_capped};
+use crate::record::{AnswerType, Language, Part, Question};
 
 /// The list of questions, below the dataset's folder.
 pub const QUESTIONS_FILE: &str = "VQA_RAD Dataset Public.json";
@@ -26,113 +24,46 @@ const QUESTION_TYPES: [&str; 11] = [
 ];
 const MISSPELT_TYPES: [(&str, &str); 2] = [("ATRIB", "ATTRIB"), ("PRSE", "PRES")];
 
-/// What [`read`] found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Read {
-    /// All rows, in file order.
-    pub questions: Vec<Question>,
-    /// What was repaired, in file order.
-    pub notes: Vec<Note>,
-}
-
-/// One repair.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// Row in the file, from 0.
-    pub row: usize,
-    /// What was found and what became of it.
-    pub what: String,
-}
-
-/// Why the questions could not be read.
-#[derive(Debug, Error)]
-pub enum ReadError {
-    /// The file cannot be opened or read.
-    #[error("cannot read {path}: {source}; the folder must hold `{QUESTIONS_FILE}` and `{IMAGES_DIR}/`", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the file system said.
-        source: io::Error,
-    },
-    /// The file is far larger than the release.
-    #[error("{path} has {bytes} bytes, more than the {MAX_BYTES} allowed: it is not the VQA-RAD release", path = path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
-    /// The file is not a JSON list.
-    #[error("{path} is not a JSON list of questions: {source}; fetch the file again and verify it", path = path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        source: serde_json::Error,
-    },
-    /// A row cannot be used.
-    #[error("{path}, row {row} (counted from 0): {what}; mend the row or fetch the file again", path = path.display())]
-    Row {
-        /// The file.
-        path: PathBuf,
-        /// The row, from 0.
-        row: usize,
-        /// What is wrong with it.
-        what: String,
-    },
-}
-
 /// Reads all questions of the VQA-RAD release in the folder `root`.
 ///
 /// # Errors
 ///
-/// [`ReadError`] at the first row that cannot be read without loss.
-pub fn read(root: &Path) -> Result<Read, ReadError> {
+/// [`ReadError`] if the file cannot be read as a whole. A row that cannot be used is a finding.
+pub fn read(root: &Path) -> Result<Read<Question>, ReadError> {
     let path = root.join(QUESTIONS_FILE);
-    let bytes = read_capped(&path)?;
+    let remedy = format!("the folder must hold `{QUESTIONS_FILE}` and `{IMAGES_DIR}/`");
+    let bytes = read_capped(&path, MAX_BYTES, &remedy)?;
     let rows: Vec<Map<String, Value>> =
-        serde_json::from_slice(&bytes).map_err(|source| ReadError::Json {
+        serde_json::from_slice(&bytes).map_err(|source| ReadError::Format {
             path: path.clone(),
-            source,
+            expected: "a JSON list of questions",
+            what: source.to_string(),
         })?;
-    let mut questions = Vec::with_capacity(rows.len());
-    let mut notes = Vec::new();
+    let mut records = Vec::with_capacity(rows.len());
+    let mut findings = Vec::new();
     for (row, fields) in rows.iter().enumerate() {
         let mut reader = Row {
+            path: &path,
             fields,
             row,
-            notes: &mut notes,
+            findings: &mut findings,
         };
-        let question = reader.question().map_err(|what| ReadError::Row {
-            path: path.clone(),
-            row,
-            what,
-        })?;
-        questions.push(question);
+        match reader.question() {
+            Ok(question) => records.push(question),
+            Err(what) => reader.find(
+                Outcome::Dropped,
+                format!("{what}; mend the row or fetch the file again"),
+            ),
+        }
     }
-    Ok(Read { questions, notes })
-}
-
-fn read_capped(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let at = |source| ReadError::Io {
-        path: path.into(),
-        source,
-    };
-    let bytes = fs::metadata(path).map_err(at)?.len();
-    if bytes > MAX_BYTES {
-        return Err(ReadError::TooLarge {
-            path: path.into(),
-            bytes,
-        });
-    }
-    fs::read(path).map_err(at)
+    Ok(Read { records, findings })
 }
 
 struct Row<'a> {
+    path: &'a Path,
     fields: &'a Map<String, Value>,
     row: usize,
-    notes: &'a mut Vec<Note>,
+    findings: &'a mut Vec<Finding>,
 }
 
 impl Row<'_> {
@@ -145,14 +76,22 @@ impl Row<'_> {
             answer_type: self.answer_type()?,
             question_types: self.question_types()?,
             organ: self.optional("image_organ")?,
-            official_test: self.official_test()?,
+            modality: None,
+            language: Language::En,
+            part: Some(self.part()?),
             linked_id: self.optional("qid_linked_id")?,
         })
     }
 
     fn note(&mut self, what: String) {
-        self.notes.push(Note {
-            row: self.row,
+        self.find(Outcome::Repaired, what);
+    }
+
+    fn find(&mut self, outcome: Outcome, what: String) {
+        self.findings.push(Finding {
+            file: self.path.into(),
+            place: Place::Row(self.row),
+            outcome,
             what,
         });
     }
@@ -230,10 +169,10 @@ impl Row<'_> {
         Ok(types)
     }
 
-    fn official_test(&mut self) -> Result<bool, String> {
+    fn part(&mut self) -> Result<Part, String> {
         match self.text("phrase_type")?.as_str() {
-            "freeform" | "para" => Ok(false),
-            "test_freeform" | "test_para" => Ok(true),
+            "freeform" | "para" => Ok(Part::Train),
+            "test_freeform" | "test_para" => Ok(Part::Test),
             other => Err(format!(
                 "`phrase_type` is {other:?}: not a phrase type of the official release"
             )),

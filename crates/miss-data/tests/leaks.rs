@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use miss_data::audit::{Audit, audit};
 use miss_data::split::{Split, image_disjoint, official};
 use miss_data::vqa_rad::{IMAGES_DIR, read};
-use miss_data::{Manifest, Question, record};
+use miss_data::{Language, Manifest, Part, Question, record};
 
 fn questions() -> Vec<Question> {
-    read(&common::embedded()).unwrap().questions
+    read(&common::embedded()).unwrap().records
 }
 
 fn audit_of(questions: &[Question], split: &Split, hashes: &BTreeMap<String, String>) -> Audit {
@@ -85,7 +85,9 @@ fn every_kind_of_leak_is_seen() {
         answer_type: miss_data::AnswerType::Open,
         question_types: Vec::new(),
         organ: None,
-        official_test: false,
+        modality: None,
+        language: Language::En,
+        part: Some(Part::Train),
         linked_id: linked_id.map(Into::into),
     };
     let hashes = [("a.jpg", "1"), ("b.jpg", "2"), ("copy-of-a.jpg", "1")];

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use miss_data::manifest::{Manifest, ManifestError};
-use miss_data::vqa_rad;
+use miss_data::{Part, vqa_rad};
 
 const TEXT: &str = r#"
 name = "tiny"
@@ -61,10 +61,13 @@ fn the_full_release_is_as_its_manifest_says() {
     };
     let verified = manifest.verify(&root).unwrap();
     assert_eq!(verified.files, 316);
-    let questions = vqa_rad::read(&root).unwrap().questions;
+    let questions = vqa_rad::read(&root).unwrap().records;
     assert_eq!(questions.len(), manifest.counts.questions);
     assert_eq!(
-        questions.iter().filter(|row| row.official_test).count(),
+        questions
+            .iter()
+            .filter(|row| row.part == Some(Part::Test))
+            .count(),
         manifest.counts.test
     );
 }

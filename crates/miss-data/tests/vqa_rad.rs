@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use miss_data::vqa_rad::{QUESTIONS_FILE, Read, ReadError, read};
-use miss_data::{AnswerType, Question};
+use miss_data::read::{Outcome, Place};
+use miss_data::vqa_rad::{QUESTIONS_FILE, read};
+use miss_data::{AnswerType, Part, Question, Read, ReadError};
 
-fn assert_is_the_release(read: &Read) {
-    let all = &read.questions;
+fn assert_is_the_release(read: &Read<Question>) {
+    let all = &read.records;
     let count = |wanted: &dyn Fn(&Question) -> bool| all.iter().filter(|row| wanted(row)).count();
     assert_eq!(all.len(), 2248);
     assert_eq!(
@@ -27,15 +28,19 @@ fn assert_is_the_release(read: &Read) {
         2248
     );
 
-    assert_eq!(count(&|row| !row.official_test), 1797);
-    assert_eq!(count(&|row| row.official_test), 451);
-    let test = |answer_type| count(&|row| row.official_test && row.answer_type == answer_type);
+    assert_eq!(count(&|row| row.part == Some(Part::Train)), 1797);
+    assert_eq!(count(&|row| row.part == Some(Part::Test)), 451);
+    let test =
+        |answer_type| count(&|row| row.part == Some(Part::Test) && row.answer_type == answer_type);
     assert_eq!(
         (test(AnswerType::Closed), test(AnswerType::Open)),
         (272, 179)
     );
     let yes_or_no = |row: &Question| matches!(row.answer.to_lowercase().as_str(), "yes" | "no");
-    assert_eq!(count(&|row| row.official_test && yes_or_no(row)), 251);
+    assert_eq!(
+        count(&|row| row.part == Some(Part::Test) && yes_or_no(row)),
+        251
+    );
 
     let organ = |name: &str| count(&|row| row.organ.as_deref() == Some(name));
     assert_eq!(
@@ -63,11 +68,11 @@ fn assert_is_the_release(read: &Read) {
     assert_eq!(numbers, expected);
     // 7 questions, 6 answers and 2 answer types with stray white space, 5 numbers, 4 question
     // types.
-    assert_eq!(read.notes.len(), 24);
+    assert_eq!(read.findings.len(), 24);
     assert!(
-        read.notes
+        read.findings
             .iter()
-            .any(|note| note.row == 1511 && note.what.contains("number 4"))
+            .any(|finding| finding.place == Place::Row(1511) && finding.what.contains("number 4"))
     );
 }
 
@@ -75,7 +80,7 @@ fn assert_is_the_release(read: &Read) {
 fn the_embedded_copy_is_read() {
     let read = read(&common::embedded()).unwrap();
     assert_is_the_release(&read);
-    let first = &read.questions[0];
+    let first = &read.records[0];
     assert_eq!(first.image, "synpic54610.jpg");
     assert_eq!(first.question, "Are regions of the brain infarcted?");
     assert_eq!(first.answer, "Yes");
@@ -104,7 +109,7 @@ fn row_with(key: &str, value: serde_json::Value) -> serde_json::Value {
     row
 }
 
-fn read_text(text: &[u8]) -> Result<Read, ReadError> {
+fn read_text(text: &[u8]) -> Result<Read<Question>, ReadError> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(QUESTIONS_FILE), text).unwrap();
     read(folder.path())
@@ -119,19 +124,22 @@ fn repairs_keep_what_was_written_and_are_noted() {
         row_with("image_organ", serde_json::Value::Null),
     ]);
     let read = read_text(rows.to_string().as_bytes()).unwrap();
-    assert_eq!(read.questions[0].question, "Is it there?");
-    assert_eq!(read.questions[1].question_types, ["POS", "PRES"]);
-    assert_eq!(read.questions[2].answer, "3.5");
-    assert_eq!(read.questions[3].organ, None);
-    assert_eq!(read.questions[3].linked_id, None);
+    assert_eq!(read.records[0].question, "Is it there?");
+    assert_eq!(read.records[1].question_types, ["POS", "PRES"]);
+    assert_eq!(read.records[2].answer, "3.5");
+    assert_eq!(read.records[3].organ, None);
+    assert_eq!(read.records[3].linked_id, None);
     assert_eq!(
-        read.notes.iter().map(|note| note.row).collect::<Vec<_>>(),
-        [0, 1, 2]
+        read.findings
+            .iter()
+            .map(|finding| finding.place)
+            .collect::<Vec<_>>(),
+        [0, 1, 2].map(Place::Row)
     );
 }
 
 #[test]
-fn a_broken_row_is_an_error_that_names_file_row_and_remedy() {
+fn a_broken_row_is_dropped_naming_file_row_and_remedy() {
     let broken = [
         ("image_name", "../../etc/passwd".into()),
         ("image_name", "/etc/passwd".into()),
@@ -149,12 +157,14 @@ fn a_broken_row_is_an_error_that_names_file_row_and_remedy() {
     ];
     for (key, value) in broken {
         let rows = serde_json::json!([row_with("qid", 7.into()), row_with(key, value.clone())]);
-        let error = read_text(rows.to_string().as_bytes()).unwrap_err();
-        assert!(
-            matches!(error, ReadError::Row { row: 1, .. }),
-            "{key} = {value}: {error}"
+        let read = read_text(rows.to_string().as_bytes()).unwrap();
+        assert_eq!(read.records.len(), 1, "{key} = {value}");
+        let last = read.findings.last().unwrap();
+        assert_eq!(
+            (last.place, last.outcome),
+            (Place::Row(1), Outcome::Dropped)
         );
-        let message = error.to_string();
+        let message = read.all_or_nothing().unwrap_err().to_string();
         for part in [QUESTIONS_FILE, "row 1", key, "mend the row"] {
             assert!(message.contains(part), "{message:?} lacks {part:?}");
         }
@@ -175,7 +185,7 @@ fn a_file_that_is_no_list_is_an_error_that_says_where() {
     ];
     for text in texts {
         let error = read_text(text).unwrap_err();
-        assert!(matches!(error, ReadError::Json { .. }), "{error}");
+        assert!(matches!(error, ReadError::Format { .. }), "{error}");
         assert!(error.to_string().contains("line"), "{error}");
     }
     let error = read(Path::new("/no/such/folder")).unwrap_err();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use miss_data::{AnswerType, ImageSet, Question};
+use miss_data::{AnswerType, ImageSet, Language, Part, Question};
 use miss_engine::{
     Device, Ended, FinetuneConfig, ImageEncoderConfig, ImageWork, ItcTargets, ModelConfig,
     Observer, Pair, Precision, PredictConfig, PretrainConfig, Pretrained, StepEvent, TextConfig,
@@ -132,7 +132,9 @@ fn question(index: usize, image: &str) -> Question {
         answer_type: AnswerType::Closed,
         question_types: Vec::new(),
         organ: None,
-        official_test: false,
+        modality: None,
+        language: Language::En,
+        part: Some(Part::Train),
         linked_id: None,
     }
 }

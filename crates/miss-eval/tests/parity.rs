@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use miss_data::{AnswerType, Question};
+use miss_data::{AnswerType, Part, Question};
 use miss_eval::{Evaluation, Partitions, Score, evaluate, normalise};
 use serde_json::Value;
 use support::{SPLIT, prediction, present, question, shared};
@@ -113,10 +113,10 @@ fn blind_baselines_on_the_official_vqa_rad_split() {
     let Some(root) = shared("data/vqa-rad") else {
         return;
     };
-    let questions = miss_data::vqa_rad::read(&root).unwrap().questions;
+    let questions = miss_data::vqa_rad::read(&root).unwrap().records;
     let (test, train): (Vec<&Question>, Vec<&Question>) = questions
         .iter()
-        .partition(|question| question.official_test);
+        .partition(|question| question.part == Some(Part::Test));
     assert_eq!((train.len(), test.len()), (1797, 451));
     let metrics = evaluate(&Evaluation {
         test: &test,

@@ -184,7 +184,7 @@ const FILLERS: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
-    use miss_data::record::AnswerType;
+    use miss_data::record::{AnswerType, Language, Part};
 
     use super::*;
 
@@ -197,7 +197,9 @@ mod tests {
             answer_type: AnswerType::Open,
             question_types: vec![kind.into()],
             organ: Some("CHEST".into()),
-            official_test: false,
+            modality: None,
+            language: Language::En,
+            part: Some(Part::Train),
             linked_id: None,
         }
     }

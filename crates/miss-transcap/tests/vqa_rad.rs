@@ -16,7 +16,7 @@ fn real_rows_give_attributes_that_agree_with_the_images() {
         let _ = writeln!(std::io::stderr(), "skipped: {} not found", root.display());
         return;
     }
-    let questions = miss_data::vqa_rad::read(&root).unwrap().questions;
+    let questions = miss_data::vqa_rad::read(&root).unwrap().records;
     let mut by_image: BTreeMap<&str, Vec<&Question>> = BTreeMap::new();
     for question in &questions {
         by_image.entry(&question.image).or_default().push(question);

@@ -14,13 +14,15 @@ use crate::run::Run;
 
 pub fn run(run: &Run) -> Result<(), Failure> {
     let read = vqa_rad::read(&run.config.data.root).map_err(Failure::data)?;
-    for note in &read.notes {
-        tracing::debug!(row = note.row, "row {}: {}", note.row, note.what);
+    for finding in &read.findings {
+        tracing::debug!("{finding}");
     }
-    let split = make_split(&run.config, &read.questions)?;
+    let repaired = read.findings.len();
+    let questions = read.all_or_nothing().map_err(Failure::data)?;
+    let split = make_split(&run.config, &questions)?;
     tracing::info!(
         hash = split.hash(),
-        repaired_rows = read.notes.len(),
+        repaired_rows = repaired,
         "          {} {}: {} training, {} validation, {} test questions",
         split.name,
         &split.hash()[..12],
@@ -30,7 +32,7 @@ pub fn run(run: &Run) -> Result<(), Failure> {
     );
     let folder = run.folder(Stage::Split);
     write_json(&folder.join("split.json"), &split)?;
-    let audit = audited(&run.manifest, &read.questions, &split)?;
+    let audit = audited(&run.manifest, &questions, &split)?;
     write_json(&folder.join("audit.json"), &audit)?;
     match (audit.leaks(), run.config.split.kind) {
         (true, SplitKind::ImageDisjoint) => Err(Failure::new(

@@ -10,13 +10,14 @@ use super::write_json;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::plan::Stage;
+use crate::rows;
 use crate::run::Run;
 use crate::units;
 
 pub fn run(run: &Run) -> Result<(), Failure> {
     let (manifest, root) = (&run.manifest, &run.config.data.root);
     let verified = manifest.verify(root).map_err(Failure::data)?;
-    let questions = vqa_rad::read(root).map_err(Failure::data)?.questions;
+    let questions = rows::questions(root)?;
     let names: BTreeSet<&str> = questions.iter().map(|row| &*row.image).collect();
     let names: Vec<&str> = names.into_iter().collect();
     let images = names.len();

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use miss_data::{AnswerType, Question};
+use miss_data::{AnswerType, Language, Part, Question};
 use miss_eval::Prediction;
 
 pub const SPLIT: &str = "5f2c";
@@ -17,7 +17,9 @@ pub fn question(id: &str, question: &str, answer: &str, answer_type: AnswerType)
         answer_type,
         question_types: vec!["PRES".into()],
         organ: Some("CHEST".into()),
-        official_test: true,
+        modality: None,
+        language: Language::En,
+        part: Some(Part::Test),
         linked_id: None,
     }
 }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use miss_data::Manifest;
 use miss_data::split::{image_disjoint, official};
-use miss_data::{Manifest, vqa_rad};
 
 use super::verify::embedded_manifest;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::rows;
 use crate::stages::audited;
 
 #[derive(clap::Args)]
@@ -31,7 +32,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let beside = || path.parent().unwrap_or(Path::new("")).to_owned();
     let root = arguments.root.clone().unwrap_or_else(beside);
     let manifest = Manifest::read(&path).map_err(Failure::data)?;
-    let questions = vqa_rad::read(&root).map_err(Failure::data)?.questions;
+    let questions = rows::questions(&root)?;
     let disjoint = image_disjoint(&questions, arguments.seed, 0.0, arguments.test_fraction)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
 
