@@ -13,6 +13,8 @@ pub mod manifest;
 pub mod order;
 pub mod read;
 pub mod record;
+mod rows;
+pub mod slake;
 pub mod split;
 pub mod text;
 pub mod vqa_rad;

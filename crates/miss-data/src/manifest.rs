@@ -301,7 +301,8 @@ impl fmt::Display for Lines<'_> {
     }
 }
 
-fn stays_below(path: &str) -> bool {
+/// Whether `path` is a plain path below a folder, parts separated by `/`.
+pub(crate) fn stays_below(path: &str) -> bool {
     let plain = |part| matches!(part, Component::Normal(_));
     !path.is_empty() && !path.contains(['\\', ':', '\0']) && Path::new(path).components().all(plain)
 }
