@@ -31,5 +31,5 @@ pub use manifest::Manifest;
 pub use order::{Order, mix};
 pub use read::{Finding, Read, ReadError};
 pub use record::{AnswerType, Language, Part, Question, Questions};
-pub use split::Split;
+pub use split::{Split, SplitKind};
 pub use text::Tokenizer;
