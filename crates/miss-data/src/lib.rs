@@ -8,6 +8,7 @@ pub mod figure;
 pub mod file;
 pub mod format;
 pub mod image;
+pub mod image_hash;
 pub mod labelled;
 pub mod manifest;
 pub mod order;
@@ -19,7 +20,7 @@ pub mod split;
 pub mod text;
 pub mod vqa_rad;
 
-pub use audit::Audit;
+pub use audit::{Audit, FigureAudit};
 pub use describe::{DescribeError, describe};
 pub use draw::draw;
 pub use figure::{Figure, Figures};
