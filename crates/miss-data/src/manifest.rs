@@ -301,12 +301,12 @@ impl fmt::Display for Lines<'_> {
     }
 }
 
-fn stays_below(path: &str) -> bool {
+pub(crate) fn stays_below(path: &str) -> bool {
     let plain = |part| matches!(part, Component::Normal(_));
     !path.is_empty() && !path.contains(['\\', ':', '\0']) && Path::new(path).components().all(plain)
 }
 
-fn is_sha256(text: &str) -> bool {
+pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64
         && text
             .bytes()
