@@ -142,7 +142,8 @@ mod tests {
     fn columns_are_found_by_name_under_any_delimiter() {
         for delimiter in [",", ";", "\t"] {
             // Blank lines, and line ends of two characters.
-            let text = "\u{FEFF}a|x| b\n\r\n1|2|3\r\n\n\"4\n4\"|5|6\r\n\r\n7|8\n".replace('|', delimiter);
+            let text =
+                "\u{FEFF}a|x| b\n\r\n1|2|3\r\n\n\"4\n4\"|5|6\r\n\r\n7|8\n".replace('|', delimiter);
             let row = |b: &str, a: &str| Ok(vec![b.to_owned(), a.to_owned()]);
             let short = Err("2 fields where the header has 3".to_owned());
             let wanted = [(3, row("3", "1")), (5, row("6", "4\n4")), (8, short)];
