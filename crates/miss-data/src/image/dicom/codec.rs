@@ -148,12 +148,14 @@ fn jpeg<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
             layout.allocated
         ));
     }
-    let to_rgb = channels == 3 && outline.ybr.unwrap_or(layout.photometric != "RGB");
-    decoder.set_color_transform(if to_rgb {
-        jpeg_decoder::ColorTransform::YCbCr
-    } else {
-        jpeg_decoder::ColorTransform::None
-    });
+    let to_rgb = outline.ybr.unwrap_or(layout.photometric != "RGB");
+    if channels == 3 {
+        decoder.set_color_transform(if to_rgb {
+            jpeg_decoder::ColorTransform::YCbCr
+        } else {
+            jpeg_decoder::ColorTransform::RGB
+        });
+    }
     let decoded = decoder.decode().map_err(failed)?;
     let size = layout.sample_bytes();
     let bytes = if wide {

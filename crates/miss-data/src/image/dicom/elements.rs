@@ -188,7 +188,14 @@ impl<'a> Walk<'a> {
                 }
                 tags::PIXEL_DATA => {
                     let pixels = self.take(head.length as usize, head.tag)?;
-                    return Ok((set, Pixels::Native(Cow::Borrowed(pixels))));
+                    let mut pixels = Cow::Borrowed(pixels);
+                    let small = set.word(tags::BITS_ALLOCATED).is_some_and(|bits| bits <= 8);
+                    if self.encoding.big_endian && small && &head.vr == b"OW" {
+                        // Bytes that are written as words, the second first.
+                        let words = pixels.to_mut().chunks_exact_mut(2);
+                        words.for_each(<[u8]>::reverse);
+                    }
+                    return Ok((set, Pixels::Native(pixels)));
                 }
                 tags::FLOAT_PIXELS | tags::DOUBLE_PIXELS => {
                     return Err("its pixels are floating-point numbers, which are not supported; convert it to whole numbers with a rescale slope".into());

@@ -116,7 +116,7 @@ fn native<'a>(bytes: &'a [u8], big_endian: bool, layout: &Layout) -> Result<Fram
 
 /// From `Y Y Cb Cr` to `Y Cb Cr Y Cb Cr`.
 fn spread_422(bytes: &[u8], layout: &Layout) -> Result<Vec<u8>, Fault> {
-    if layout.allocated != 8 || layout.width % 2 != 0 {
+    if layout.allocated != 8 || !layout.width.is_multiple_of(2) {
         return Err("YBR_FULL_422 needs 8 bits and an even number of columns".into());
     }
     let pair = |pair: &[u8]| [pair[0], pair[2], pair[3], pair[1], pair[2], pair[3]];
