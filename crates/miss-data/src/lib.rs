@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod archive;
 pub mod audit;
 mod describe;
 mod draw;
 pub mod embed;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 pub mod figure;
 pub mod file;
 pub mod format;
@@ -11,6 +14,7 @@ pub mod image;
 pub mod labelled;
 pub mod manifest;
 pub mod order;
+mod part;
 pub mod read;
 pub mod record;
 pub mod split;
