@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod audit;
+pub mod card;
 mod describe;
 mod draw;
 pub mod embed;
