@@ -1,10 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+pub mod archive;
 pub mod audit;
 pub mod class_folders;
+pub mod card;
 mod describe;
 mod draw;
 pub mod embed;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 pub mod figure;
 pub mod file;
 pub mod format;
@@ -16,6 +20,7 @@ pub mod location;
 pub mod manifest;
 pub mod medicat;
 pub mod order;
+mod part;
 pub mod read;
 pub mod record;
 pub mod rocov2;
