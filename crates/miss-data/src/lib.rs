@@ -2,7 +2,9 @@
 
 pub mod audit;
 pub mod class_folders;
+pub mod dataset;
 mod describe;
+pub mod doctor;
 mod draw;
 pub mod embed;
 pub mod figure;
@@ -10,6 +12,8 @@ pub mod file;
 pub mod format;
 pub mod image;
 pub mod image_hash;
+pub mod import;
+pub mod jsonl;
 pub mod labelled;
 mod lines;
 pub mod location;
