@@ -2,9 +2,11 @@
 
 pub mod archive;
 pub mod audit;
-pub mod class_folders;
 pub mod card;
+pub mod class_folders;
+pub mod dataset;
 mod describe;
+pub mod doctor;
 mod draw;
 pub mod embed;
 #[cfg(feature = "fetch")]
@@ -14,6 +16,8 @@ pub mod file;
 pub mod format;
 pub mod image;
 pub mod image_hash;
+pub mod import;
+pub mod jsonl;
 pub mod labelled;
 mod lines;
 pub mod location;
