@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod audit;
+pub mod class_folders;
 mod describe;
 mod draw;
 pub mod embed;
@@ -9,13 +10,19 @@ pub mod file;
 pub mod format;
 pub mod image;
 pub mod labelled;
+mod lines;
+pub mod location;
 pub mod manifest;
+pub mod medicat;
 pub mod order;
 pub mod read;
 pub mod record;
+pub mod rocov2;
 mod rows;
+pub mod rsna;
 pub mod slake;
 pub mod split;
+mod table;
 pub mod text;
 pub mod vqa_rad;
 
