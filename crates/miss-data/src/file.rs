@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
+/// What the name of a file that is not yet whole ends in.
+pub(crate) const PART_SUFFIX: &str = ".part";
+
 /// Writes `bytes` to `path` whole or not at all.
 ///
 /// The bytes go to a temporary file in the same folder, are synced to disk and renamed over `path`;
