@@ -9,6 +9,7 @@ pub mod figure;
 pub mod file;
 pub mod format;
 pub mod image;
+pub mod image_hash;
 pub mod labelled;
 mod lines;
 pub mod location;
@@ -28,7 +29,7 @@ mod table;
 pub mod text;
 pub mod vqa_rad;
 
-pub use audit::Audit;
+pub use audit::{Audit, FigureAudit};
 pub use describe::{DescribeError, describe};
 pub use draw::draw;
 pub use figure::{Figure, Figures};
