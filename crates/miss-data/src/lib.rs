@@ -2,6 +2,8 @@
 
 pub mod audit;
 pub mod class_folders;
+pub mod count;
+pub mod dataset;
 mod describe;
 mod draw;
 pub mod embed;

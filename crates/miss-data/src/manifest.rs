@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::file::{sha256_hex, write_atomic};
 use crate::format::Format;
 
-pub(crate) use parse::is_name;
+pub(crate) use parse::{is_name, is_sha256};
 pub use parse::ManifestError;
 pub use verify::{Problem, Verified, VerifyError};
 
