@@ -54,6 +54,6 @@ fn other_kind(format: Format, root: &Path, expected: &'static str) -> ReadError 
     ReadError::Format {
         path: root.into(),
         expected,
-        what: format!("its format {format:?} holds {:?}", format.kind()),
+        what: format!("the format {format} is of another kind"),
     }
 }
