@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod archive;
 pub mod audit;
 pub mod class_folders;
 pub mod count;
@@ -7,6 +8,8 @@ pub mod dataset;
 mod describe;
 mod draw;
 pub mod embed;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 pub mod figure;
 pub mod file;
 pub mod format;
@@ -19,6 +22,7 @@ pub mod loader;
 pub mod manifest;
 pub mod medicat;
 pub mod order;
+mod part;
 pub mod read;
 pub mod record;
 pub mod rocov2;

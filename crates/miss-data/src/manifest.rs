@@ -19,6 +19,8 @@ use crate::format::Format;
 
 pub(crate) use parse::{is_name, is_sha256};
 pub use parse::ManifestError;
+#[cfg(feature = "fetch")]
+pub(crate) use verify::Lines;
 pub use verify::{Problem, Verified, VerifyError};
 
 /// Numbers a reader must find in the data, by name: lower-case letters, digits and hyphens.

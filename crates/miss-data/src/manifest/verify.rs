@@ -96,6 +96,12 @@ impl Manifest {
 }
 
 impl FileEntry {
+    /// Whether the file below `root` is as the manifest says.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn is_right(&self, root: &Path) -> bool {
+        self.problem(root).is_none()
+    }
+
     /// What is wrong with the file below `root`.
     fn problem(&self, root: &Path) -> Option<String> {
         let path = root.join(&self.path);
