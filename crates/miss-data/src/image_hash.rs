@@ -207,7 +207,9 @@ impl Detail {
         let pairs = self.values.iter().zip(&other.values);
         let products: i64 = pairs.map(|(&a, &b)| i64::from(a) * i64::from(b)).sum();
         let shared = self.values.len() as i64 * products - self.sum * other.sum;
-        shared as f64 / ((self.spread() as f64).sqrt() * (other.spread() as f64).sqrt())
+        let both = (self.spread() as f64).sqrt() * (other.spread() as f64).sqrt();
+        // Rounding may go past the bound.
+        (shared as f64 / both).clamp(-1.0, 1.0)
     }
 }
 
