@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use miss_data::order::{
-    Batches, Epochs, Grouped, InOrder, Mixed, MixedError, Order, RankError, Sequential, Source,
+    Batches, Epochs, Grouped, InOrder, Mixed, MixedError, Order, RankError, Sequential, Source, mix,
 };
 use proptest::prelude::*;
 
@@ -232,6 +232,28 @@ fn grouped_and_mixed_orders_are_what_they_always_were() {
     let mixed = Mixed::new(&sources, 9, 1).unwrap();
     assert_eq!(epoch(&mixed, 0), [2, 0, 7, 1, 2, 6, 1, 0, 4]);
     assert_eq!(epoch(&mixed, 1), [2, 1, 3, 0, 2, 5, 0, 1, 6]);
+}
+
+/// As above, in long: groups of about 100 and of 6, and three sources of many periods.
+#[test]
+fn long_orders_are_what_they_always_were() {
+    let fingerprint = |order: &dyn Epochs| {
+        let records = (0..order.len()).map(|position| order.record(3, position) as u64);
+        mix(&records.collect::<Vec<_>>())
+    };
+    for (modulus, side_by_side, expected) in [
+        (19, NonZeroU32::new(3), 0x60c0_c813_48c6_7875),
+        (19, None, 0xbb9a_cc73_001d_4228),
+        (331, NonZeroU32::new(3), 0xccb8_3e84_2992_e250),
+        (331, None, 0xf8bb_2d25_5d5c_550a),
+    ] {
+        let groups = (0..1_000_u32).map(|record| record * record % modulus);
+        let order = Grouped::new(groups, side_by_side, 7).unwrap();
+        assert_eq!(fingerprint(&order), expected, "{modulus} {side_by_side:?}");
+    }
+    let sources = [(100, 388), (70, 500), (9, 13)].map(|(len, weight)| Source { len, weight });
+    let mixed = Mixed::new(&sources, 1_000, 7).unwrap();
+    assert_eq!(fingerprint(&mixed), 0xf6d2_d2c8_5dbb_4245);
 }
 
 /// Groups of every size from 1 to 300: as many sizes of units as there can be.
