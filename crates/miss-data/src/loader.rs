@@ -26,6 +26,7 @@ pub struct Options {
     /// Size of the batches, and the slice of them that is loaded here.
     pub batches: Batches,
     /// Threads that load. None: each batch is loaded when it is asked for, by who asks.
+    /// More than 256, or than there are records to load ahead, are not started.
     pub workers: usize,
     /// How many batches may be loaded, or being loaded, and not yet taken; at least 1 is. This bounds
     /// the memory the loader needs.

@@ -19,6 +19,8 @@ pub use grouped::{Grouped, TooManyRecords};
 pub use in_order::InOrder;
 pub use mixed::{Mixed, MixedError, Source};
 
+use std::sync::Arc;
+
 /// Enough for a well mixed order: each half passes through the round function four times.
 const ROUNDS: u64 = 8;
 /// Below this a half of the network would be too narrow to mix; small sets walk a little longer
@@ -45,6 +47,17 @@ pub trait Epochs: Send + Sync {
     /// Whether an epoch has no positions.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// One order for several users, or one chosen at run time.
+impl<Shared: Epochs + ?Sized> Epochs for Arc<Shared> {
+    fn len(&self) -> usize {
+        self.as_ref().len()
+    }
+
+    fn record(&self, epoch: u64, position: usize) -> usize {
+        self.as_ref().record(epoch, position)
     }
 }
 

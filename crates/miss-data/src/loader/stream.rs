@@ -13,6 +13,9 @@ use std::thread::{Builder, JoinHandle};
 
 use super::{Batch, LoadError, Loaded, Plan};
 
+/// Nobody means more threads than this.
+const MAX_WORKERS: usize = 256;
+
 /// Batches, loaded ahead by threads of its own. Dropping it stops and joins them, which takes as
 /// long as the records being loaded need.
 ///
@@ -79,8 +82,9 @@ where
             work: Condvar::new(),
             whole: Condvar::new(),
         });
-        // More threads than records to be loaded at once would only wait.
-        let useful = prefetch.saturating_mul(plan.positions(numbers.start).1.len().max(1));
+        // More threads than records that may be loaded at once would only wait.
+        let batch = plan.positions(0).1.len().max(1);
+        let useful = prefetch.saturating_mul(batch).min(MAX_WORKERS);
         let workers = if numbers.is_empty() {
             0
         } else {
