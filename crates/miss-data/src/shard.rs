@@ -36,7 +36,7 @@ pub use cache::Cache;
 pub use index::{IndexError, Member, Sample, Set, Shard, ShardIndex, VERSION};
 pub use order::{ShardEpoch, ShardOrder};
 pub use read::{ReadMember, ReadSample, ShardError, Shards};
-pub use tar::{Indexed, IndexTarError, index_folder, index_tar};
+pub use tar::{IndexTarError, Indexed, index_folder, index_tar};
 pub use write::{Record, WriteError, WriteOptions, write};
 
 /// The file that names the shards of a set.

@@ -149,7 +149,9 @@ impl Cache {
             // What is left is being brought by others.
             return match busy {
                 Some(path) => Ok(Place::Full(path)),
-                None => Err(io::Error::other("the cache's folder changes by other hands")),
+                None => Err(io::Error::other(
+                    "the cache's folder changes by other hands",
+                )),
             };
         }
         let file = OpenOptions::new()
@@ -178,7 +180,11 @@ impl Cache {
                 Some(PARTIAL) => false,
                 _ => continue,
             };
-            if !path.file_stem().and_then(OsStr::to_str).is_some_and(is_sha256) {
+            if !path
+                .file_stem()
+                .and_then(OsStr::to_str)
+                .is_some_and(is_sha256)
+            {
                 continue;
             }
             match fs::symlink_metadata(&path) {

@@ -153,7 +153,10 @@ fn retry<T>(mut request: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 
 fn is_final(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{InvalidData, NotFound, PermissionDenied, StorageFull};
-    matches!(kind, InvalidData | NotFound | PermissionDenied | StorageFull)
+    matches!(
+        kind,
+        InvalidData | NotFound | PermissionDenied | StorageFull
+    )
 }
 
 fn expect(found: StatusCode, wanted: StatusCode) -> io::Result<()> {

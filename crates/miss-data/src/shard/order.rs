@@ -103,3 +103,73 @@ fn running_sum(sizes: impl Iterator<Item = usize>) -> Vec<usize> {
     }));
     sums
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes that are uneven, and some of nothing.
+    const SIZES: [usize; 11] = [7, 0, 1, 100, 33, 0, 64, 2, 9, 50, 0];
+
+    fn epoch(sizes: &[usize], window: usize, seed: u64, epoch: u64) -> Vec<usize> {
+        let order = ShardOrder::new(sizes, window, seed);
+        let epoch = order.epoch(epoch);
+        (0..order.len()).map(|at| epoch.index(at)).collect()
+    }
+
+    #[test]
+    fn each_epoch_visits_each_sample_once() {
+        let all: Vec<usize> = (0..SIZES.iter().sum()).collect();
+        for window in [0, 1, 2, 3, 10, 11, 12, usize::MAX / 2] {
+            for number in [0, 1, u64::MAX] {
+                let mut visited = epoch(&SIZES, window, 5, number);
+                visited.sort_unstable();
+                assert_eq!(visited, all, "window {window}, epoch {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_shard_is_needed_in_one_stretch_with_at_most_its_window() {
+        let sizes = [20; 30];
+        for window in [1, 4, 7] {
+            let visited = epoch(&sizes, window, 9, 2);
+            for (number, stretch) in visited.chunks(window * 20).enumerate() {
+                let mut shards: Vec<usize> = stretch.iter().map(|sample| sample / 20).collect();
+                shards.sort_unstable();
+                shards.dedup();
+                assert!(shards.len() <= window, "stretch {number}: {shards:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn shards_and_samples_are_shuffled_anew_every_epoch() {
+        let sizes = [50; 8];
+        let (first, second) = (epoch(&sizes, 2, 1, 0), epoch(&sizes, 2, 1, 1));
+        assert_ne!(first, second);
+        assert_ne!(first, epoch(&sizes, 2, 2, 0));
+        assert_eq!(first, epoch(&sizes, 2, 1, 0));
+        // Both shards of a window come from its beginning on, and no window is in file order.
+        for stretch in first.chunks(100) {
+            let mut shards: Vec<usize> = stretch[..20].iter().map(|at| at / 50).collect();
+            shards.sort_unstable();
+            shards.dedup();
+            assert_eq!(shards.len(), 2, "{stretch:?}");
+            assert!(!stretch.is_sorted());
+        }
+    }
+
+    #[test]
+    fn nothing_is_an_order_too() {
+        assert!(ShardOrder::new(&[], 3, 0).is_empty());
+        assert!(ShardOrder::new(&[0, 0], 3, 0).is_empty());
+        let _ = ShardOrder::new(&[], 3, 0).epoch(0);
+    }
+
+    #[test]
+    #[should_panic(expected = "position 3 of an epoch of 3 samples")]
+    fn a_position_outside_the_epoch_is_a_fault_of_the_caller() {
+        let _ = ShardOrder::new(&[2, 1], 1, 0).epoch(0).index(3);
+    }
+}

@@ -142,17 +142,18 @@ impl Shards {
             source,
         })?;
         let place = source.place(INDEX_FILE);
-        let bytes = source
-            .small(INDEX_FILE, MAX_INDEX_BYTES)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => ShardError::NoSet {
-                    place: place.clone(),
-                },
-                _ => ShardError::Io {
-                    place: place.clone(),
-                    source: error,
-                },
-            })?;
+        let bytes =
+            source
+                .small(INDEX_FILE, MAX_INDEX_BYTES)
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound => ShardError::NoSet {
+                        place: place.clone(),
+                    },
+                    _ => ShardError::Io {
+                        place: place.clone(),
+                        source: error,
+                    },
+                })?;
         let set = Set::parse(&bytes, &place)?;
         if let Source::Folder(folder) = &source {
             set.shards
@@ -390,7 +391,9 @@ fn cut(sample: &Sample, span: &[u8]) -> Option<ReadSample> {
     let mut members = Vec::with_capacity(sample.members.len());
     for member in &sample.members {
         let first = usize::try_from(member.offset - start).ok()?;
-        let bytes = span.get(first..)?.get(..usize::try_from(member.bytes).ok()?)?;
+        let bytes = span
+            .get(first..)?
+            .get(..usize::try_from(member.bytes).ok()?)?;
         hash.update(bytes);
         members.push(ReadMember {
             name: member.name.clone(),
@@ -419,7 +422,10 @@ fn check_size(folder: &Path, shard: &Shard) -> Result<(), ShardError> {
 /// Whether it is the cache's disk that failed, not the way to it.
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+    matches!(
+        error.kind(),
+        StorageFull | QuotaExceeded | ReadOnlyFilesystem
+    )
 }
 
 fn broken(cache: &Cache, source: io::Error) -> ShardError {

@@ -24,7 +24,10 @@ pub(super) enum Source {
 pub(super) enum SourceError {
     Io(io::Error),
     /// The server sends whole files only.
-    #[cfg_attr(not(feature = "fetch"), allow(dead_code, reason = "what a web server does"))]
+    #[cfg_attr(
+        not(feature = "fetch"),
+        allow(dead_code, reason = "what a web server does")
+    )]
     NoRanges,
 }
 
@@ -118,7 +121,9 @@ impl Source {
         match self {
             #[cfg(feature = "fetch")]
             Self::Http(http) => http.stream(&shard.file, shard.bytes, out),
-            _ => Err(io::Error::other("whole files are sent by web servers alone")),
+            _ => Err(io::Error::other(
+                "whole files are sent by web servers alone",
+            )),
         }
     }
 }
