@@ -2,6 +2,7 @@
 
 mod check;
 mod decode;
+mod filter;
 mod jpeg;
 mod set;
 mod stretch;
@@ -10,7 +11,8 @@ pub use ::image::RgbImage;
 pub use check::broken;
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_rgb};
 pub use set::ImageSet;
-pub use stretch::stretch;
+pub use filter::Filter;
+pub use stretch::{Region, stretch, stretch_region};
 
 use std::io;
 use std::path::PathBuf;
