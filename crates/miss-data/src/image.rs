@@ -4,6 +4,7 @@ mod check;
 mod decode;
 #[cfg(feature = "dicom")]
 mod dicom;
+mod filter;
 mod jpeg;
 mod set;
 mod sniff;
@@ -15,7 +16,8 @@ pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_rgb, decode_rgb_bytes};
 #[cfg(feature = "dicom")]
 pub use dicom::{DicomFrame, DicomOptions, DicomWindow, WindowShape, decode_dicom};
 pub use set::ImageSet;
-pub use stretch::stretch;
+pub use filter::Filter;
+pub use stretch::{Region, stretch, stretch_region};
 
 use std::io;
 use std::path::PathBuf;
