@@ -1,59 +1,65 @@
-//! Reading a dataset by its [`Format`].
+//! Reading a dataset by the name of its format, as its manifest gives it.
 
 use std::path::Path;
 
 use crate::figure::Figure;
-use crate::format::Format;
+use crate::format::{Format, Kind};
 use crate::labelled::LabelledImage;
 use crate::read::{Read, ReadError};
 use crate::record::Question;
-use crate::{class_folders, medicat, rocov2, rsna, slake, vqa_rad};
+use crate::{class_folders, jsonl, medicat, rocov2, rsna, slake, vqa_rad};
 
-/// The questions of the dataset in the folder `root`.
+/// Reads the questions in the folder `root`, which is laid out as `format`.
 ///
 /// # Errors
 ///
-/// [`ReadError`]: the files cannot be read, or the format has no questions.
+/// [`ReadError`] if the format holds no questions, or a file cannot be read as a whole. A row that cannot be used
+/// is a finding.
 pub fn questions(format: Format, root: &Path) -> Result<Read<Question>, ReadError> {
     match format {
         Format::VqaRad => vqa_rad::read(root),
         Format::VqaRadMevf => vqa_rad::read_mevf(root),
         Format::Slake => slake::read(root),
-        _ => Err(other_kind(format, root, "a dataset of questions")),
+        Format::QuestionsJsonl => jsonl::read_questions(root),
+        other => Err(of_another_kind(other, root, Kind::Questions)),
     }
 }
 
-/// The figures of the dataset in the folder `root`; of MedICaT those of radiology, with its
-/// preferred captions.
+/// Reads the figures in the folder `root`, which is laid out as `format`: of MedICaT, what its
+/// [default options](medicat::Options) take.
 ///
 /// # Errors
 ///
-/// [`ReadError`]: the files cannot be read, or the format has no figures.
+/// [`ReadError`] if the format holds no figures, or a file cannot be read as a whole. A row that cannot be used
+/// is a finding.
 pub fn figures(format: Format, root: &Path) -> Result<Read<Figure>, ReadError> {
     match format {
         Format::Medicat => medicat::read(root, &medicat::Options::default()),
         Format::Rocov2 => rocov2::read(root),
-        _ => Err(other_kind(format, root, "a dataset of figures with captions")),
+        Format::FiguresJsonl => jsonl::read_figures(root),
+        other => Err(of_another_kind(other, root, Kind::Figures)),
     }
 }
 
-/// The labelled images of the dataset in the folder `root`.
+/// Reads the labelled images in the folder `root`, which is laid out as `format`.
 ///
 /// # Errors
 ///
-/// [`ReadError`]: the files cannot be read, or the format has no labels.
+/// [`ReadError`] if the format holds no labelled images, or a file cannot be read as a whole. A row that cannot be
+/// used is a finding.
 pub fn labelled_images(format: Format, root: &Path) -> Result<Read<LabelledImage>, ReadError> {
     match format {
         Format::RsnaPneumonia => rsna::read(root),
         Format::ClassFolders => class_folders::read(root),
-        _ => Err(other_kind(format, root, "a dataset of labelled images")),
+        other => Err(of_another_kind(other, root, Kind::LabelledImages)),
     }
 }
 
-fn other_kind(format: Format, root: &Path, expected: &'static str) -> ReadError {
-    ReadError::Format {
+fn of_another_kind(format: Format, root: &Path, wanted: Kind) -> ReadError {
+    ReadError::Kind {
         path: root.into(),
-        expected,
-        what: format!("the format {format} is of another kind"),
+        format,
+        found: format.kind(),
+        wanted,
     }
 }

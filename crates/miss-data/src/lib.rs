@@ -6,6 +6,7 @@ pub mod class_folders;
 pub mod count;
 pub mod dataset;
 mod describe;
+pub mod doctor;
 mod draw;
 pub mod embed;
 #[cfg(feature = "fetch")]
@@ -15,6 +16,8 @@ pub mod file;
 pub mod format;
 pub mod image;
 pub mod image_hash;
+pub mod import;
+pub mod jsonl;
 pub mod labelled;
 mod lines;
 pub mod location;

@@ -139,7 +139,7 @@ pub(crate) fn collapse(text: &str) -> String {
 }
 
 /// A value as JSON, cut where it is long.
-fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     const CHARS: usize = 80;
     let text = value.to_string();
     match text.char_indices().nth(CHARS) {

@@ -1,4 +1,4 @@
-//! Tables with named columns, separated by commas, semicolons or tabs.
+//! Tables with named columns, separated by commas, semicolons, tabs or bars.
 
 use std::path::Path;
 
@@ -101,12 +101,12 @@ impl<'a> Table<'a> {
     }
 }
 
-fn sniff(bytes: &[u8]) -> u8 {
+pub(crate) fn sniff(bytes: &[u8]) -> u8 {
     let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
     let header = &bytes[..end.unwrap_or(bytes.len())];
     let count = |delimiter: &u8| header.iter().filter(|byte| *byte == delimiter).count();
     // The last of equals wins: a header of one column has no delimiter, and a comma is the usual one.
-    [b'\t', b';', b',']
+    [b'|', b'\t', b';', b',']
         .into_iter()
         .max_by_key(count)
         .unwrap_or(b',')
