@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::file::write_atomic;
-use crate::image::{ImageError, decode_rgb, stretch};
 use crate::format::Format;
+use crate::image::{ImageError, decode_rgb, stretch};
 use crate::manifest::{Access, Counts, FileEntry, Manifest, Source, SourceKind};
 use crate::read::ReadError;
 use crate::record::Part;
@@ -35,7 +35,8 @@ https://doi.org/10.1038/sdata.2018.251";
 const LICENCE_NOTE: &str = "Dedicated to the public domain by its publishers. Changes in this copy: images shrunk to at \
 most 256 pixels a side and compressed again; white space between the values of the questions file dropped.";
 
-const LEAK_NOTE: &str = "202 of the 203 images of the official test set are also in the training set.";
+const LEAK_NOTE: &str =
+    "202 of the 203 images of the official test set are also in the training set.";
 
 /// Why the copy could not be made.
 #[derive(Debug, Error)]

@@ -119,16 +119,10 @@ impl Manifest {
             let place = format!("count `{name}`");
             return Some((place, "lower-case letters, digits and hyphens only"));
         }
-        self.sources
-            .iter()
-            .enumerate()
-            .find_map(|(index, source)| {
-                let what = source.mistake(self.hub.is_some())?;
-                Some((
-                    format!("source {} ({})", index + 1, source.location),
-                    what,
-                ))
-            })
+        self.sources.iter().enumerate().find_map(|(index, source)| {
+            let what = source.mistake(self.hub.is_some())?;
+            Some((format!("source {} ({})", index + 1, source.location), what))
+        })
     }
 
     fn mistaken_file(&self) -> Option<(String, &'static str)> {
@@ -140,7 +134,10 @@ impl Manifest {
                 "the path must lie below the dataset's folder"
             } else if entry.sha256.as_ref().is_some_and(|hash| !is_sha256(hash)) {
                 "sha256 must be 64 lower-case hexadecimal digits"
-            } else if entry.bytes.is_some_and(|bytes| i64::try_from(bytes).is_err()) {
+            } else if entry
+                .bytes
+                .is_some_and(|bytes| i64::try_from(bytes).is_err())
+            {
                 "no file is that large"
             } else if !seen.insert(path) {
                 "the file is listed twice"
