@@ -80,7 +80,7 @@ pub enum Cause<Failure: fmt::Display> {
     #[error("{0}")]
     Failed(Failure),
     /// The load function panicked, which is a fault of the program.
-    #[error("the load function panicked: {0}")]
+    #[error("the load function panicked, a fault of the program and not of the data: {0}")]
     Panicked(String),
 }
 
@@ -96,13 +96,13 @@ type Name = dyn Fn(usize) -> String + Send + Sync;
 /// use std::convert::Infallible;
 /// use std::num::NonZeroUsize;
 ///
-/// use miss_data::loader::{Loader, Options};
+/// use miss_data::loader::{Loader, Options, Visit};
 /// use miss_data::order::{Batches, Order};
 ///
 /// let records = ["a", "b", "c", "d", "e"];
 /// let size = NonZeroUsize::new(2).expect("not 0");
 /// let options = Options { batches: Batches::new(size), workers: 2, prefetch: 4 };
-/// let load = move |visit: miss_data::loader::Visit| Ok::<_, Infallible>(records[visit.record]);
+/// let load = move |visit: Visit| Ok::<_, Infallible>(records[visit.record]);
 /// let loader = Loader::new(Order::new(records.len(), 1), load, options);
 ///
 /// let mut epoch = loader.epoch(0);

@@ -11,6 +11,7 @@ use super::{Epochs, Order, assert_below, mix};
 /// Streams drawn from one seed.
 const UNITS: u64 = 0;
 const MEMBERS: u64 = 1;
+const TURN: u64 = 2;
 /// Members that are shuffled by exchange.
 const FEW: u32 = 32;
 
@@ -19,13 +20,18 @@ const FEW: u32 = 32;
 ///
 /// Each epoch divides every group anew into units of `side_by_side` records, the last one of a
 /// group smaller where it must be, and visits each unit, and so each record, once. Units of one
-/// size are shuffled; the sizes are spread evenly over the epoch. Thanks to that the record at a position
-/// is found in `O(sizes + log groups)` steps without a walk over the epoch, and batches can
-/// have the same number of records each. The price: where a batch ends within a unit, the rest of
-/// the unit begins the next batch.
+/// size are shuffled; the sizes are spread evenly over the epoch, in a round that each epoch enters
+/// at another unit.
 ///
-/// Memory: about 16 bytes a group, and 4 bytes a record if the file does not hold the records of
-/// each group together.
+/// Because the sizes follow a rule, the record at a position is found in `O(sizes + log groups)`
+/// steps without a walk over the epoch, and batches have the same number of records each. The
+/// price: where a batch ends within a unit, the rest of the unit begins the next batch.
+///
+/// A group may be anything that is cheaper to read together: with the shards of a dataset as groups
+/// this is a shuffle by blocks.
+///
+/// Memory: up to 20 bytes a group, and 4 bytes a record unless the file holds the records of each
+/// group together.
 #[derive(Debug, Clone)]
 pub struct Grouped {
     seed: u64,
@@ -144,8 +150,12 @@ impl Epochs for Grouped {
 
     fn record(&self, epoch: u64, position: usize) -> usize {
         assert_below(position, self.len());
-        let (unit, first) = self.unit_at(position as u64);
-        let within = (position as u64 - first) as u32;
+        // Without a turn, a group whose size no other has would always stand in the same place.
+        let len = self.len() as u64;
+        let turn = self.start(mix(&[self.seed, TURN, epoch]) % self.units);
+        let position = (position as u64 + turn) % len;
+        let (unit, first) = self.unit_at(position);
+        let within = (position - first) as u32;
         let (class, nth) = self.class_of(unit);
         let (group, nth) = class.group_of(class.shuffled.index(epoch, nth as usize) as u32);
 

@@ -28,6 +28,9 @@ pub struct Source {
 /// Records are those of the sources one after the other: record 0 of the second source is the
 /// number of records of the first. [`source`](Self::source) takes the two apart.
 ///
+/// Memory: 8 bytes for each unit of weight, after the weights are divided by what they have in
+/// common; at most half a megabyte.
+///
 /// To show every record of all sources once an epoch, shuffle their concatenation with an [`Order`]
 /// instead.
 #[derive(Debug, Clone)]
