@@ -309,17 +309,14 @@ impl Run<'_> {
     }
 
     /// A few at a time, since most files are small and a round trip takes longer than their bytes.
-    fn bring_files(
-        &self,
-        files: &[(&FileEntry, Origin)],
-        fetched: &mut Fetched,
-    ) -> Vec<Problem> {
+    fn bring_files(&self, files: &[(&FileEntry, Origin)], fetched: &mut Fetched) -> Vec<Problem> {
         let next = AtomicUsize::new(0);
         let outcomes = Mutex::new(Vec::with_capacity(files.len()));
         std::thread::scope(|scope| {
             for _ in 0..THREADS.min(files.len()) {
                 scope.spawn(|| {
-                    while let Some((entry, origin)) = files.get(next.fetch_add(1, Ordering::Relaxed))
+                    while let Some((entry, origin)) =
+                        files.get(next.fetch_add(1, Ordering::Relaxed))
                     {
                         let outcome = bring(self, entry, origin, &entry.path);
                         let mut outcomes = outcomes.lock().unwrap_or_else(|lock| lock.into_inner());
@@ -329,7 +326,10 @@ impl Run<'_> {
             }
         });
         let mut problems = Vec::new();
-        for (entry, outcome) in outcomes.into_inner().unwrap_or_else(|lock| lock.into_inner()) {
+        for (entry, outcome) in outcomes
+            .into_inner()
+            .unwrap_or_else(|lock| lock.into_inner())
+        {
             match outcome {
                 Ok(bytes) => {
                     fetched.brought += 1;
@@ -389,7 +389,9 @@ fn mirror_of(manifest: &Manifest, mirror: &Mirror) -> Result<Origin, FetchError>
             let place = mirror.join(folder);
             if !place.is_dir() {
                 let place = place.display();
-                return Err(wrong(format!("`{name}` should lie in {place}, which is no folder")));
+                return Err(wrong(format!(
+                    "`{name}` should lie in {place}, which is no folder"
+                )));
             }
             Ok(Origin::File(place))
         }
@@ -412,9 +414,10 @@ fn archive_kind(source: &Source) -> Option<archive::Kind> {
 
 /// What a person can do to have the data.
 fn by_hand(manifest: &Manifest) -> String {
-    let sources = manifest.sources.iter().filter(|source| {
-        matches!(source.kind, SourceKind::ByHand | SourceKind::MadeFrom)
-    });
+    let sources = manifest
+        .sources
+        .iter()
+        .filter(|source| matches!(source.kind, SourceKind::ByHand | SourceKind::MadeFrom));
     let mut ways: Vec<String> = sources
         .map(|source| format!("{}: {}", source.location, source.note))
         .collect();

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod class_folders;
 pub mod count;
 pub mod dataset;
+pub mod card;
 mod describe;
 pub mod doctor;
 mod draw;

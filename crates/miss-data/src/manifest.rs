@@ -9,6 +9,7 @@ mod parse;
 mod verify;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Component, Path};
 
@@ -17,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::file::{sha256_hex, write_atomic};
 use crate::format::Format;
 
-pub(crate) use parse::{is_name, is_sha256};
 pub use parse::ManifestError;
+pub(crate) use parse::{is_name, is_sha256};
 #[cfg(feature = "fetch")]
 pub(crate) use verify::Lines;
 pub use verify::{Problem, Verified, VerifyError};
@@ -276,4 +277,28 @@ impl FileEntry {
 pub(crate) fn stays_below(path: &str) -> bool {
     let plain = |part| matches!(part, Component::Normal(_));
     !path.is_empty() && !path.contains(['\\', ':', '\0']) && Path::new(path).components().all(plain)
+}
+
+/// A path as it stands in an address.
+pub(crate) fn encoded(path: &str) -> String {
+    let mut text = String::with_capacity(path.len());
+    for &byte in path.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_encoded_as_rfc_3986_says() {
+        assert_eq!(encoded("VQA Data/ü?.json"), "VQA%20Data/%C3%BC%3F.json");
+    }
 }

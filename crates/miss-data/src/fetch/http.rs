@@ -1,6 +1,5 @@
 //! HTTP: ranges, redirects, and what an answer means.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Response, header};
@@ -160,7 +159,9 @@ fn redirected(url: &str, place: &str) -> Result<String, Stop> {
     } else if place.starts_with('/') {
         format!("{scheme}://{host}{place}")
     } else if place.contains("://") {
-        return Err(Stop::Fatal(format!("redirected to {place}, which is not HTTP")));
+        return Err(Stop::Fatal(format!(
+            "redirected to {place}, which is not HTTP"
+        )));
     } else {
         let path = rest.split(['?', '#']).next().unwrap_or(rest);
         let folder = path.rfind('/').map_or(host, |end| &path[..end]);
@@ -172,20 +173,6 @@ fn redirected(url: &str, place: &str) -> Result<String, Stop> {
         )));
     }
     Ok(next)
-}
-
-/// A path as it stands in an address.
-pub(super) fn encoded(path: &str) -> String {
-    let mut text = String::with_capacity(path.len());
-    for &byte in path.as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -210,11 +197,6 @@ mod tests {
         for place in ["http://a/b", "ftp://a/b", "file:///etc/passwd"] {
             assert!(redirected("https://a/b", place).is_err(), "{place}");
         }
-    }
-
-    #[test]
-    fn paths_are_encoded_as_rfc_3986_says() {
-        assert_eq!(encoded("VQA Data/ü?.json"), "VQA%20Data/%C3%BC%3F.json");
     }
 
     #[test]

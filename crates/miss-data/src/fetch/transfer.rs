@@ -5,9 +5,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::thread;
 
-use super::http::{Answer, encoded};
+use super::http::Answer;
 use super::{Progress, Run};
-use crate::manifest::FileEntry;
+use crate::manifest::{FileEntry, encoded};
 use crate::part::{PIECE, Part, PartError};
 
 /// Bytes of a file whose size the manifest does not state, at most.
@@ -93,9 +93,16 @@ pub(super) fn bring(
         let (what, again) = match stop {
             Stop::Fatal(what) => (what, false),
             Stop::Lost(what) => {
-                failures = if transfer.came > before { 1 } else { failures + 1 };
+                failures = if transfer.came > before {
+                    1
+                } else {
+                    failures + 1
+                };
                 connections += 1;
-                (what, failures <= MAX_FAILURES && connections < MAX_CONNECTIONS)
+                (
+                    what,
+                    failures <= MAX_FAILURES && connections < MAX_CONNECTIONS,
+                )
             }
         };
         if !again {
@@ -138,7 +145,9 @@ impl Transfer<'_> {
         if let (Some(bytes), Some(total)) = (self.entry.bytes, opened.total)
             && bytes != total
         {
-            return Err(Stop::Fatal(format!("has {total} bytes there instead of {bytes}")));
+            return Err(Stop::Fatal(format!(
+                "has {total} bytes there instead of {bytes}"
+            )));
         }
         if opened.start == 0 {
             part.restart().map_err(disk)?;
@@ -146,7 +155,11 @@ impl Transfer<'_> {
             return Err(Stop::Fatal("another part came than was asked for".into()));
         }
         let total = self.entry.bytes.or(opened.total);
-        let unstated = || opened.total.map_or(MAX_UNSTATED, |total| total.min(MAX_UNSTATED));
+        let unstated = || {
+            opened
+                .total
+                .map_or(MAX_UNSTATED, |total| total.min(MAX_UNSTATED))
+        };
         let limit = self.entry.bytes.unwrap_or_else(unstated);
         let mut piece = vec![0; PIECE];
         loop {
