@@ -200,8 +200,11 @@ impl Conversion<'_> {
             });
         }
         if let Some((first, second)) = repeated {
+            let [first, second] = [first, second].map(|place| place.to_string());
             let what = format!(
-                "the column guessed as `id` repeats itself{first} and{second}: ids are `{}/<row>` instead",
+                "the column guessed as `id` repeats itself ({} and {}): ids are `{}/<row>` instead",
+                first.trim_start_matches(", "),
+                second.trim_start_matches(", "),
                 self.name
             );
             notes.find(Place::Whole, Outcome::Kept, what);
@@ -294,6 +297,9 @@ impl Conversion<'_> {
             field,
             Field::Image | Field::Question | Field::Answer | Field::Caption
         );
+        if field == Field::Answer && text.is_empty() {
+            return Err("`answer` is empty".into());
+        }
         if !required && NOTHING.contains(&text.as_str()) {
             return Ok(Value::Null);
         }
