@@ -22,6 +22,7 @@ const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 const IMPLICIT: &str = "1.2.840.10008.1.2";
 const RLE: &str = "1.2.840.10008.1.2.5";
 const JPEG: &str = "1.2.840.10008.1.2.4.50";
+const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
 const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
 const UNDEFINED: u32 = u32::MAX;
 const ITEM: u32 = 0xFFFE_E000;
@@ -155,6 +156,24 @@ fn jpeg_2000(size: u32, tile: u32, precinct: Option<u8>) -> Vec<u8> {
     bytes
 }
 
+/// A JPEG-LS stream of one channel of 12 bits.
+fn jpeg_ls(width: u16, height: u16, data: &[u8]) -> Vec<u8> {
+    let ([w, x], [h, i]) = (width.to_be_bytes(), height.to_be_bytes());
+    let frame = [0xFF, 0xD8, 0xFF, 0xF7, 0, 11, 12, h, i, w, x, 1, 1, 0x11, 0];
+    let scan = [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 0, 0];
+    [&frame[..], &scan, data, &[0xFF, 0xD9]].concat()
+}
+
+/// One whose parameters are at their limits, before many bits.
+fn jpeg_ls_preset() -> Vec<u8> {
+    let mut bytes = jpeg_ls(8, 8, &[0x55; 500]);
+    let preset = [
+        0xFF, 0xF8, 0, 13, 1, 0, 1, 0xFF, 0xFF, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF,
+    ];
+    bytes.splice(2..2, preset);
+    bytes
+}
+
 /// Sequences within one another, of a tag that is stepped over or one that is kept.
 fn nested(tag: u32, depth: usize) -> Vec<u8> {
     let open = [head(tag, b"SQ", UNDEFINED), item(ITEM, UNDEFINED)].concat();
@@ -279,10 +298,10 @@ fn hostile_structure() {
         Case::fails(
             "syntax.dcm",
             file(
-                "1.2.840.10008.1.2.4.80",
+                "1.2.840.10008.1.2.4.110",
                 &[header(&[]), pixels(128)].concat(),
             ),
-            "JPEG-LS",
+            "JPEG XL",
         ),
         Case::fails(
             "video.dcm",
@@ -480,6 +499,28 @@ fn hostile_compression() {
             compressed(JPEG, &eight(16, 16), b"no JPEG at all"),
             "JPEG",
         ),
+        Case::fails(
+            "ls_none.dcm",
+            compressed(JPEG_LS, &[], &[0xFF, 0xD8]),
+            "JPEG-LS",
+        ),
+        Case::fails(
+            "ls_size.dcm",
+            compressed(JPEG_LS, &[], &jpeg_ls(9, 8, &[])),
+            "9 x 8",
+        ),
+        Case::fails(
+            "ls_bomb.dcm",
+            compressed(JPEG_LS, &sixteen(60_000), &jpeg_ls(60_000, 60_000, &[])),
+            "allowed",
+        ),
+        Case::fails(
+            "ls_cut.dcm",
+            compressed(JPEG_LS, &[], &jpeg_ls(8, 8, &[0x7F])),
+            "stops before its end",
+        ),
+        // Whatever comes of it.
+        Case::any("ls_preset.dcm", compressed(JPEG_LS, &[], &jpeg_ls_preset())),
         Case::fails(
             "j2k_none.dcm",
             compressed(JPEG_2000, &[], b"no JPEG 2000"),
