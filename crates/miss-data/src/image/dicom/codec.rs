@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::elements::Fault;
 use super::frame::Frame;
+use super::jpeg_ls;
 use super::layout::Layout;
 use crate::image::jpeg;
 
@@ -13,6 +14,7 @@ pub(super) enum Codec {
     None,
     Rle,
     Jpeg,
+    JpegLs,
     Jpeg2000,
 }
 
@@ -27,7 +29,7 @@ impl Codec {
             Some(".5") => return Ok(Self::Rle),
             Some(".4.50" | ".4.51" | ".4.55" | ".4.57" | ".4.70") => return Ok(Self::Jpeg),
             Some(".4.90" | ".4.91") => return Ok(Self::Jpeg2000),
-            Some(".4.80" | ".4.81") => "JPEG-LS",
+            Some(".4.80" | ".4.81") => return Ok(Self::JpegLs),
             Some(".4.92" | ".4.93") => "JPEG 2000 part 2",
             Some(".4.110" | ".4.111" | ".4.112") => "JPEG XL",
             Some(".4.201" | ".4.202" | ".4.203") => "high-throughput JPEG 2000",
@@ -48,6 +50,7 @@ pub(super) fn decompress<'a>(
         Codec::None => Err("its pixels are not compressed".into()),
         Codec::Rle => rle(bytes, layout),
         Codec::Jpeg => jpeg(bytes, layout),
+        Codec::JpegLs => jpeg_ls(bytes, layout),
         Codec::Jpeg2000 => jpeg_2000(bytes, layout),
     }
 }
@@ -180,6 +183,33 @@ fn jpeg<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
         stored: layout.stored,
         shift: 0,
         rgb: channels == 3,
+    })
+}
+
+fn jpeg_ls<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
+    let expected = (
+        layout.width as usize,
+        layout.height as usize,
+        layout.samples,
+    );
+    let image =
+        jpeg_ls::decode(bytes, expected).map_err(|what| format!("its JPEG-LS frame {what}"))?;
+    if layout.allocated == 1 || image.bits > layout.allocated {
+        return Err(format!(
+            "its JPEG-LS frame has more bits than the {} allocated",
+            layout.allocated
+        ));
+    }
+    let size = layout.sample_bytes();
+    let values = image.planes.iter().flatten();
+    Ok(Frame {
+        bytes: values
+            .flat_map(|&value| padded(value.into(), size))
+            .collect(),
+        planar: true,
+        stored: layout.stored,
+        shift: 0,
+        rgb: false,
     })
 }
 

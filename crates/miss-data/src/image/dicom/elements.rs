@@ -5,7 +5,7 @@
 //! against the bytes that hold them, nesting and the number of kept elements are limited.
 
 use std::borrow::Cow;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 
 use super::super::MAX_FILE_BYTES;
 use super::tags;
@@ -91,8 +91,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<File<'_>, Fault> {
                 pixels: pixels.into_native_owned()?,
             });
         }
-        Some(_) => guess(rest).unwrap_or(LITTLE_EXPLICIT),
-        None => guess(rest).unwrap_or(LITTLE_IMPLICIT),
+        // Some writers name a syntax with VRs and leave them out.
+        Some(_) if !has_vr(rest) => LITTLE_IMPLICIT,
+        Some(_) => LITTLE_EXPLICIT,
+        None => guess(rest),
     };
     let mut walk = Walk::new(bytes, walk.at, encoding);
     let (elements, pixels) = walk.root()?;
@@ -113,27 +115,33 @@ const LITTLE_IMPLICIT: Encoding = Encoding {
     explicit: false,
 };
 
-/// The encoding as the first element shows it.
-fn guess(bytes: &[u8]) -> Option<Encoding> {
-    let head = bytes.first_chunk::<8>()?;
-    Some(Encoding {
+/// Whether the first element has a VR.
+fn has_vr(bytes: &[u8]) -> bool {
+    let vr = bytes.get(4..6).unwrap_or_default();
+    vr.len() == 2 && vr.iter().all(u8::is_ascii_uppercase)
+}
+
+/// The encoding as the first element shows it, where the file does not say.
+fn guess(bytes: &[u8]) -> Encoding {
+    Encoding {
         // The first group is a small number.
-        big_endian: head[0] == 0 && head[1] != 0,
-        explicit: head[4..6].iter().all(u8::is_ascii_uppercase),
-    })
+        big_endian: matches!(bytes, [0, 1..=255, ..]),
+        explicit: has_vr(bytes),
+    }
 }
 
 fn inflate(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
-    let mut inflated = Vec::new();
-    flate2::read::DeflateDecoder::new(bytes)
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut inflated)
-        .map_err(|error| format!("the deflated data set is damaged: {error}"))?;
-    if inflated.len() as u64 > MAX_FILE_BYTES {
+    let inflate = || flate2::read::DeflateDecoder::new(bytes).take(MAX_FILE_BYTES + 1);
+    let damaged = |error| format!("the deflated data set is damaged: {error}");
+    // Counted first: a vector that grows takes up to three times its content.
+    let length = io::copy(&mut inflate(), &mut io::sink()).map_err(damaged)?;
+    if length > MAX_FILE_BYTES {
         return Err(format!(
             "the deflated data set has more than the {MAX_FILE_BYTES} bytes allowed"
         ));
     }
+    let mut inflated = vec![0; length as usize];
+    inflate().read_exact(&mut inflated).map_err(damaged)?;
     Ok(inflated)
 }
 

@@ -11,6 +11,7 @@ mod colour;
 mod elements;
 mod frame;
 mod grey;
+mod jpeg_ls;
 mod layout;
 mod tags;
 
