@@ -1,17 +1,21 @@
 //! Images: decoding without trust, and the square RGB pixels a model sees.
 
+pub mod augment;
 mod check;
 mod decode;
 mod filter;
 mod jpeg;
+mod normalisation;
 mod set;
 mod stretch;
 
 pub use ::image::RgbImage;
+pub use augment::Augmentation;
 pub use check::broken;
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_rgb};
-pub use set::ImageSet;
 pub use filter::Filter;
+pub use normalisation::{Affine, IMAGENET_MEAN, IMAGENET_STD, Normalisation};
+pub use set::ImageSet;
 pub use stretch::{Region, stretch, stretch_region};
 
 use std::io;
