@@ -42,11 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn time(
-    paths: &[PathBuf],
-    size: u32,
-    threads: usize,
-) -> Result<serde_json::Value, Box<dyn Error>> {
+fn time(paths: &[PathBuf], size: u32, threads: usize) -> Result<serde_json::Value, Box<dyn Error>> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()?;

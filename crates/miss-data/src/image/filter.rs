@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// Fraction bits of the fixed-point weights: 8 bits of pixel and 2 of headroom are left in 32.
 pub(super) const FRACTION_BITS: u32 = 22;
+/// Weights that are applied in one go, while sums are at hand.
+pub(super) const TAPS: usize = 4;
 
 /// How pixels are weighted when an image is stretched. Both kernels are widened when shrinking, so
 /// that every pixel counts ("antialiased").
@@ -49,10 +51,12 @@ impl Filter {
             let weight = |source: usize| self.kernel((source as f64 - centre + 0.5) / widening);
             let sum: f64 = (first..end).map(weight).sum();
             let fixed = |weight: f64| (weight / sum * f64::from(1 << FRACTION_BITS)).round() as i32;
-            Window {
-                first,
-                weights: (first..end).map(weight).map(fixed).collect(),
+            let mut weights = vec![[0; TAPS]; (end - first).div_ceil(TAPS)];
+            let places = weights.as_flattened_mut().iter_mut();
+            for (place, source) in places.zip(first..end) {
+                *place = fixed(weight(source));
             }
+            Window { first, weights }
         };
         (0..to).map(window).collect()
     }
@@ -61,5 +65,6 @@ impl Filter {
 /// The source pixels that make up one target pixel, and their weights in fixed point.
 pub(super) struct Window {
     pub(super) first: usize,
-    pub(super) weights: Vec<i32>,
+    /// In groups that are applied in one go; the last is filled up with zeros.
+    pub(super) weights: Vec<[i32; TAPS]>,
 }

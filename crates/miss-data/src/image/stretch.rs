@@ -1,17 +1,18 @@
 //! Resizing as the published pipelines do it, to the bit.
 //!
-//! Both passes work on sixteen values at a time that share their weights: sixteen rows in the
-//! horizontal pass, sixteen columns in the vertical one. So neither needs sums across lanes, and
-//! the compiler makes vector code of them for the processor found at run time.
+//! Both passes add up many values that share their weights: a column of some rows in the horizontal
+//! pass, a row in the vertical one. So neither needs sums across lanes, and the compiler makes
+//! vector code of [`weigh`] for the processor found at run time.
 
 use image::RgbImage;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::filter::{FRACTION_BITS, Filter, Window};
+use super::filter::{FRACTION_BITS, Filter, TAPS, Window};
 
 const HALF: i32 = 1 << (FRACTION_BITS - 1);
-const LANES: usize = 16;
-type Lanes = [u8; LANES];
+/// Rows of the horizontal pass that are turned together: with 1,500 columns they fit into the
+/// nearest cache.
+const LANES: usize = 32;
 
 /// A rectangle of an image, in pixels from its upper left corner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,120 +90,108 @@ struct Stretch<'a> {
 impl WithSimd for Stretch<'_> {
     type Output = Vec<u8>;
 
-    // Inlined, as all below, so that it is compiled for the instructions that were found.
+    // Inlined, as all below, so that it is compiled for the instructions that were found. A closure
+    // that a library function calls would not be; hence the plain loops.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Vec<u8> {
         // Most radiographs are grey throughout; one channel is a third of the work.
-        if self.rows.iter().all(|row| is_grey(row)) {
-            let [grey] = self.channels::<1>();
-            grey.into_iter().flat_map(|value| [value; 3]).collect()
-        } else {
-            let [red, green, blue] = self.channels::<3>();
-            let pixels = red.into_iter().zip(green).zip(blue);
-            pixels.flat_map(|((r, g), b)| [r, g, b]).collect()
+        let mut grey = true;
+        for row in &self.rows {
+            grey = grey && is_grey(row);
         }
-    }
-}
+        let channels = if grey { 1 } else { 3 };
 
-impl Stretch<'_> {
-    /// The first channels, each `[height, width]`.
-    #[inline(always)]
-    fn channels<const CHANNELS: usize>(&self) -> [Vec<u8>; CHANNELS] {
-        let stride = self.across.len().next_multiple_of(LANES);
+        let width = self.across.len();
         let columns = self.rows[0].len() / 3;
-        let mut narrow = vec![0; self.rows.len() * stride];
-        let mut block = vec![[0; LANES]; columns];
-        std::array::from_fn(|channel| {
+        let mut block = vec![0; LANES * columns];
+        let mut sums = vec![0; LANES.max(width)];
+        let mut narrow = vec![0; self.rows.len() * width];
+        let mut pixels = vec![0; self.down.len() * width * 3];
+        for channel in 0..channels {
             for (rows, narrow) in self
                 .rows
                 .chunks(LANES)
-                .zip(narrow.chunks_mut(LANES * stride))
+                .zip(narrow.chunks_mut(LANES * width))
             {
-                gather(rows, channel, &mut block);
-                across(&block, self.across, narrow, stride);
+                // Where there are fewer rows, what the block before left in their place is not used.
+                let sums = &mut sums[..LANES];
+                turn(rows, channel, &mut block);
+                for (column, window) in self.across.iter().enumerate() {
+                    weigh(&block, window, sums);
+                    for (row, &sum) in narrow.chunks_exact_mut(width).zip(&*sums) {
+                        row[column] = to_byte(sum);
+                    }
+                }
             }
-            down(&narrow, stride, self.down, self.across.len())
-        })
+            let sums = &mut sums[..width];
+            for (window, row) in self.down.iter().zip(pixels.chunks_exact_mut(width * 3)) {
+                weigh(&narrow, window, sums);
+                for (pixel, &sum) in row.chunks_exact_mut(3).zip(&*sums) {
+                    pixel[channel] = to_byte(sum);
+                }
+            }
+        }
+        if grey {
+            for pixel in pixels.chunks_exact_mut(3) {
+                pixel[1] = pixel[0];
+                pixel[2] = pixel[0];
+            }
+        }
+        pixels
     }
 }
 
 /// Whether the three bytes of every pixel are equal.
 #[inline(always)]
 fn is_grey(row: &[u8]) -> bool {
-    /// Bytes looked at in one go: whole pixels, whole vectors.
-    const STEP: usize = 48;
-    let mut steps = row.chunks_exact(STEP);
+    /// The bytes that are compared with the one after them, in three words: not the last of a
+    /// pixel.
+    const COMPARED: [u64; 3] = [
+        0xFFFF_00FF_FF00_FFFF,
+        0xFF00_FFFF_00FF_FF00,
+        0x00FF_FF00_FFFF_00FF,
+    ];
+    let (steps, rest) = row.as_chunks::<24>();
     let mut different = 0;
-    for step in &mut steps {
-        for index in 0..STEP - 1 {
-            // The last byte of a pixel is not compared with the next pixel.
-            let counts = if index % 3 == 2 { 0 } else { 0xFF };
-            different |= (step[index] ^ step[index + 1]) & counts;
+    for step in steps {
+        let (words, _) = step.as_chunks::<8>();
+        let mut next = 0;
+        for (&word, compared) in words.iter().zip(COMPARED).rev() {
+            let word = u64::from_le_bytes(word);
+            different |= (word ^ (word >> 8 | next << 56)) & compared;
+            next = word;
         }
     }
-    let rest = steps.remainder().chunks_exact(3);
-    different == 0 && rest.into_iter().all(|p| p[0] == p[1] && p[1] == p[2])
+    different == 0 && rest.as_chunks().0.iter().all(|&[r, g, b]| r == g && g == b)
 }
 
-/// A channel of up to sixteen rows, column by column.
+/// A channel of some rows, column by column.
 #[inline(always)]
-fn gather(rows: &[&[u8]], channel: usize, block: &mut [Lanes]) {
-    if let Ok(rows) = <[&[u8]; LANES]>::try_from(rows) {
-        // Cut to one length, so that no index has to be checked.
-        let rows = rows.map(|row| &row[..block.len() * 3]);
-        for (column, lanes) in block.iter_mut().enumerate() {
-            for (lane, row) in lanes.iter_mut().zip(rows) {
-                *lane = row[column * 3 + channel];
-            }
-        }
-    } else {
-        for (lane, row) in rows.iter().enumerate() {
-            for (lanes, pixel) in block.iter_mut().zip(row.chunks_exact(3)) {
-                lanes[lane] = pixel[channel];
-            }
+fn turn(rows: &[&[u8]], channel: usize, block: &mut [u8]) {
+    for (lane, row) in rows.iter().enumerate() {
+        for (column, pixel) in block.chunks_exact_mut(LANES).zip(row.chunks_exact(3)) {
+            column[lane] = pixel[channel];
         }
     }
 }
 
-/// Sixteen rows at once: a column of them is a vector.
+/// The weighted sums of a window over `lines`, each as long as `sums`.
 #[inline(always)]
-fn across(block: &[Lanes], windows: &[Window], narrow: &mut [u8], stride: usize) {
-    for (column, window) in windows.iter().enumerate() {
-        let mut sums = [HALF; LANES];
-        for (lanes, &weight) in block[window.first..].iter().zip(&window.weights) {
-            add(&mut sums, lanes, weight);
+fn weigh(lines: &[u8], window: &Window, sums: &mut [i32]) {
+    let lanes = sums.len();
+    sums.fill(HALF);
+    let mut at = window.first * lanes;
+    let last = lines.len() - lanes;
+    for weights in &window.weights {
+        let line = |tap: usize| &lines[(at + tap * lanes).min(last)..][..lanes];
+        let (a, b, c, d) = (line(0), line(1), line(2), line(3));
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum += i32::from(a[lane]) * weights[0]
+                + i32::from(b[lane]) * weights[1]
+                + i32::from(c[lane]) * weights[2]
+                + i32::from(d[lane]) * weights[3];
         }
-        let bytes = sums.map(to_byte);
-        for (row, byte) in narrow.chunks_exact_mut(stride).zip(bytes) {
-            row[column] = byte;
-        }
-    }
-}
-
-/// Sixteen columns at once. `width` of the `stride` columns are kept.
-#[inline(always)]
-fn down(narrow: &[u8], stride: usize, windows: &[Window], width: usize) -> Vec<u8> {
-    let mut result = Vec::with_capacity(windows.len() * width + LANES);
-    for (row, window) in windows.iter().enumerate() {
-        let rows = &narrow[window.first * stride..][..window.weights.len() * stride];
-        for first in (0..stride).step_by(LANES) {
-            let mut sums = [HALF; LANES];
-            for (row, &weight) in rows.chunks_exact(stride).zip(&window.weights) {
-                if let Some(lanes) = row[first..].first_chunk() {
-                    add(&mut sums, lanes, weight);
-                }
-            }
-            result.extend(sums.map(to_byte));
-        }
-        result.truncate((row + 1) * width);
-    }
-    result
-}
-
-#[inline(always)]
-fn add(sums: &mut [i32; LANES], lanes: &Lanes, weight: i32) {
-    for (sum, &value) in sums.iter_mut().zip(lanes) {
-        *sum += i32::from(value) * weight;
+        at += TAPS * lanes;
     }
 }
 
