@@ -5,6 +5,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use miss_data::image::{DicomFrame, DicomOptions, DicomWindow, WindowShape};
+use miss_data::image::{decode_dicom, decode_rgb_bytes};
 use miss_data::medicat::{self, CaptionChoice, Options, Subset};
 use miss_data::record::Part;
 use miss_data::shard::{self, Set, Shard, ShardIndex};
@@ -15,6 +17,8 @@ pub type Entry = (&'static str, fn(&[u8]));
 
 /// All entries, by name.
 pub const ALL: &[Entry] = &[
+    ("dicom", dicom),
+    ("image", image),
     ("manifest", manifest),
     ("medicat", medicat),
     ("medicat_subfigures", medicat_subfigures),
@@ -31,6 +35,29 @@ pub const ALL: &[Entry] = &[
     ("slake_masks", slake_masks),
     ("vqa_rad", vqa_rad),
 ];
+
+/// A DICOM file, as it is and with another frame and window.
+pub fn dicom(bytes: &[u8]) {
+    let window = DicomWindow {
+        centre: 40.0,
+        width: 0.5,
+        shape: WindowShape::Sigmoid,
+    };
+    let other = DicomOptions {
+        frame: DicomFrame::Index(1),
+        window: Some(window),
+    };
+    for options in [DicomOptions::default(), other] {
+        let _ = decode_dicom(bytes, Path::new("fuzz"), &options);
+    }
+}
+
+/// An image file of any kind.
+pub fn image(bytes: &[u8]) {
+    if let Ok(image) = decode_rgb_bytes(bytes, Path::new("fuzz")) {
+        assert!(image.width() > 0 && image.height() > 0);
+    }
+}
 
 /// A dataset's manifest.
 pub fn manifest(bytes: &[u8]) {

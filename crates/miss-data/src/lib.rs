@@ -2,10 +2,10 @@
 
 pub mod archive;
 pub mod audit;
+pub mod card;
 pub mod class_folders;
 pub mod count;
 pub mod dataset;
-pub mod card;
 mod describe;
 pub mod doctor;
 mod draw;
