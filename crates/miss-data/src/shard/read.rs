@@ -167,7 +167,7 @@ impl Shards {
                     },
                 })?;
         let set = Set::parse(&bytes, &place)?;
-        if let Source::Folder(folder) = &source {
+        if let Some(folder) = source.folder() {
             set.shards
                 .iter()
                 .try_for_each(|shard| check_size(folder, shard))?;
@@ -179,7 +179,7 @@ impl Shards {
             samples
         }));
         Ok(Self {
-            cache: cache.filter(|_| source.is_remote()),
+            cache: cache.filter(|_| source.folder().is_none()),
             source,
             set,
             starts,
