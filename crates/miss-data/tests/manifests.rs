@@ -108,10 +108,13 @@ fn no_manifest_of_the_repository_lies() {
     }
 }
 
+/// A manifest's name, how many files it lists, and counts.
+type Promise<'a> = (&'a str, usize, &'a [(&'a str, u64)]);
+
 #[test]
 fn manifests_promise_what_is_published() {
     // Counts of the issue and of the publishers, not of our readers.
-    let expected: &[(&str, usize, &[(&str, u64)])] = &[
+    let expected: &[Promise<'_>] = &[
         (
             "vqa-rad",
             316,
