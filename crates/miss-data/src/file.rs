@@ -1,7 +1,7 @@
 //! Writing files so that a reader never sees half of one, and naming their contents by hash.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,8 +19,20 @@ pub(crate) const PART_SUFFIX: &str = ".part";
 ///
 /// Any failure of the file system; the old file, if there was one, is then untouched.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomic_with(path, |file| file.write_all(bytes))
+}
+
+/// Like [`write_atomic`], for what is too large to be held: `write` gives it piece by piece.
+///
+/// # Errors
+///
+/// Any failure of the file system or of `write`; the old file, if there was one, is then untouched.
+pub fn write_atomic_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     let temporary = temporary_beside(path)?;
-    let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    let written = write_synced(&temporary, write).and_then(|()| fs::rename(&temporary, path));
     if let Err(error) = written {
         // Best effort: the first error is the one worth reporting.
         let _ = fs::remove_file(&temporary);
@@ -41,7 +53,11 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 ///
 /// The file cannot be opened or read.
 pub fn sha256_file(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    sha256_read(File::open(path)?)
+}
+
+/// Lower-case hexadecimal sha256 of what is left of `file`, read in pieces.
+pub(crate) fn sha256_read(mut file: impl Read) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut piece = vec![0_u8; 1 << 16];
     loop {
@@ -80,18 +96,22 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
+fn write_synced(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    let mut file = BufWriter::new(file);
+    write(&mut file)?;
+    file.into_inner()?.sync_all()
 }
 
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -101,7 +121,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 
 /// Only Unix lets a folder be opened and synced.
 #[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 

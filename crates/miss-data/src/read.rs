@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::format::{Format, Kind};
+
 /// Rows named in full by an error; the rest are counted.
 const SHOWN: usize = 20;
 
@@ -88,6 +90,18 @@ pub enum ReadError {
         expected: &'static str,
         /// Where and why it is not.
         what: String,
+    },
+    /// The format holds records of another kind.
+    #[error("{path} is a dataset of the format {format:?}, whose records are {found:?}, not {wanted:?}", path = path.display())]
+    Kind {
+        /// The dataset's folder.
+        path: PathBuf,
+        /// Its format.
+        format: Format,
+        /// What the format holds.
+        found: Kind,
+        /// What was asked for.
+        wanted: Kind,
     },
     /// Rows that cannot be used, where all are wanted.
     #[error(transparent)]

@@ -181,6 +181,26 @@ fn manifests_promise_what_is_published() {
 }
 
 #[test]
+fn readers_find_what_the_manifests_promise() {
+    for (stem, manifest) in all()
+        .into_iter()
+        .filter(|(_, manifest)| manifest.counts_verified)
+    {
+        let Some(root) = manifest
+            .mirror
+            .as_ref()
+            .and_then(|mirror| common::shared_data(mirror))
+        else {
+            continue;
+        };
+        let found = miss_data::count::counts(manifest.format, &root).unwrap();
+        for (name, number) in &manifest.counts {
+            assert_eq!(found.get(name), Some(number), "{stem}, {name}");
+        }
+    }
+}
+
+#[test]
 fn what_is_written_is_read_again_one_line_a_file() {
     for (stem, manifest) in all() {
         let folder = tempfile::tempdir().unwrap();
