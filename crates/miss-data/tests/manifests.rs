@@ -108,10 +108,13 @@ fn no_manifest_of_the_repository_lies() {
     }
 }
 
+/// A manifest's name, how many files it lists, and counts.
+type Promise<'a> = (&'a str, usize, &'a [(&'a str, u64)]);
+
 #[test]
 fn manifests_promise_what_is_published() {
     // Counts of the issue and of the publishers, not of our readers.
-    let expected: &[(&str, usize, &[(&str, u64)])] = &[
+    let expected: &[Promise<'_>] = &[
         (
             "vqa-rad",
             316,
@@ -173,6 +176,26 @@ fn manifests_promise_what_is_published() {
         assert_eq!(manifest.files.len(), *files, "{name}");
         for (count, number) in *counts {
             assert_eq!(manifest.count(count), Some(*number), "{name}, {count}");
+        }
+    }
+}
+
+#[test]
+fn readers_find_what_the_manifests_promise() {
+    for (stem, manifest) in all()
+        .into_iter()
+        .filter(|(_, manifest)| manifest.counts_verified)
+    {
+        let Some(root) = manifest
+            .mirror
+            .as_ref()
+            .and_then(|mirror| common::shared_data(mirror))
+        else {
+            continue;
+        };
+        let found = miss_data::count::counts(manifest.format, &root).unwrap();
+        for (name, number) in &manifest.counts {
+            assert_eq!(found.get(name), Some(number), "{stem}, {name}");
         }
     }
 }
