@@ -239,15 +239,6 @@ fn across_languages(
     test: &[&Question],
     found: &BTreeMap<&str, (&str, Sameness)>,
 ) -> usize {
-    let languages = |rows: &[&Question]| -> HashMap<String, BTreeSet<Language>> {
-        let mut of: HashMap<String, BTreeSet<Language>> = HashMap::new();
-        for row in rows {
-            of.entry(row.image.clone())
-                .or_default()
-                .insert(row.language);
-        }
-        of
-    };
     let (in_train, in_test) = (languages(train), languages(test));
     let crosses = |(test, (train, sameness)): &(&&str, &(&str, Sameness))| {
         let same = matches!(sameness, Sameness::Name | Sameness::Bytes);
@@ -259,6 +250,15 @@ fn across_languages(
         })
     };
     found.iter().filter(crosses).count()
+}
+
+/// The languages in which questions about each image are asked.
+fn languages<'a>(rows: &[&'a Question]) -> HashMap<&'a str, BTreeSet<Language>> {
+    let mut of: HashMap<&str, BTreeSet<Language>> = HashMap::new();
+    for row in rows {
+        of.entry(&row.image).or_default().insert(row.language);
+    }
+    of
 }
 
 /// The first question with each key.

@@ -11,8 +11,9 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::file::write_atomic;
+use crate::format::Format;
 use crate::image::{ImageError, decode_rgb, stretch};
-use crate::manifest::{Counts, FileEntry, Manifest, Source};
+use crate::manifest::{Access, Counts, FileEntry, Manifest, Source, SourceKind};
 use crate::read::ReadError;
 use crate::record::Part;
 use crate::vqa_rad::{self, IMAGES_DIR, QUESTIONS_FILE};
@@ -33,6 +34,9 @@ visual questions and answers about radiology images. Scientific Data 5, 180251 (
 https://doi.org/10.1038/sdata.2018.251";
 const LICENCE_NOTE: &str = "Dedicated to the public domain by its publishers. Changes in this copy: images shrunk to at \
 most 256 pixels a side and compressed again; white space between the values of the questions file dropped.";
+
+const LEAK_NOTE: &str =
+    "202 of the 203 images of the official test set are also in the training set.";
 
 /// Why the copy could not be made.
 #[derive(Debug, Error)]
@@ -127,20 +131,35 @@ pub fn embed(from: &Path, out: &Path) -> Result<Manifest, EmbedError> {
         name: "vqa-rad-embedded".into(),
         title: "VQA-RAD, the official release with images of at most 256 pixels a side".into(),
         version: "2018 official release".into(),
+        format: Format::VqaRad,
         licence: "CC0-1.0".into(),
         licence_note: LICENCE_NOTE.into(),
+        access: Access::Open,
+        terms: String::new(),
         homepage: HOMEPAGE.into(),
         citation: CITATION.into(),
-        counts: Counts {
-            questions: questions.len(),
-            images: images.len(),
-            train: questions.len() - official_test,
-            test: official_test,
-        },
+        notes: vec![LEAK_NOTE.into()],
+        mirror: None,
+        hub: None,
+        counts_verified: true,
+        counts: Counts::from(
+            [
+                ("questions", questions.len()),
+                ("images", images.len()),
+                ("train", questions.len() - official_test),
+                ("test", official_test),
+            ]
+            .map(|(name, count)| (name.to_owned(), count as u64)),
+        ),
         sources: vec![Source {
+            kind: SourceKind::MadeFrom,
             location: "vqa-rad".into(),
             verified: true,
             note: "Made from the full release by `cargo xtask data embed --from DIR`.".into(),
+            bytes: None,
+            sha256: None,
+            serves: Vec::new(),
+            names: Default::default(),
         }],
         files: contents
             .iter()

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
+/// What the name of a file that is not yet whole ends in.
+pub(crate) const PART_SUFFIX: &str = ".part";
+
 /// Writes `bytes` to `path` whole or not at all.
 ///
 /// The bytes go to a temporary file in the same folder, are synced to disk and renamed over `path`;
@@ -62,7 +65,7 @@ pub fn sha256_file(path: &Path) -> io::Result<String> {
     }
 }
 
-fn hex(digest: &[u8]) -> String {
+pub(crate) fn hex(digest: &[u8]) -> String {
     use std::fmt::Write as _;
     digest
         .iter()
@@ -104,7 +107,7 @@ fn write_synced(
 }
 
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -114,7 +117,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 
 /// Only Unix lets a folder be opened and synced.
 #[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -27,7 +27,8 @@ pub enum Format {
 }
 
 /// What the records of a dataset are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// [`Question`](crate::Question)s.
     Questions,

@@ -2,13 +2,18 @@
 
 mod check;
 mod decode;
+#[cfg(feature = "dicom")]
+mod dicom;
 mod jpeg;
 mod set;
+mod sniff;
 mod stretch;
 
 pub use ::image::RgbImage;
 pub use check::broken;
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_rgb};
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_rgb, decode_rgb_bytes};
+#[cfg(feature = "dicom")]
+pub use dicom::{DicomFrame, DicomOptions, DicomWindow, WindowShape, decode_dicom};
 pub use set::ImageSet;
 pub use stretch::stretch;
 
@@ -73,7 +78,40 @@ pub enum ImageError {
         /// The file.
         path: PathBuf,
     },
-    /// Not a JPEG or PNG, or a damaged one.
+    /// A DICOM file that cannot be used.
+    #[error("DICOM file {path} cannot be used: {what}", path = path.display())]
+    Dicom {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and, where something can be done, what.
+        what: String,
+    },
+    /// A DICOM file compressed in a way that is not served.
+    #[error(
+        "DICOM file {path} has the transfer syntax {syntax}, which is not supported; convert it with `gdcmconv --raw`",
+        path = path.display()
+    )]
+    TransferSyntax {
+        /// The file.
+        path: PathBuf,
+        /// Its UID and name.
+        syntax: String,
+    },
+    /// A DICOM file, and DICOM is not built in.
+    #[error("{path} is a DICOM file; build with the feature `dicom` to read it", path = path.display())]
+    NoDicom {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A JPEG that no encoder writes.
+    #[error("image {path} {what}; it is damaged or made to do harm, fetch it again", path = path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is odd about it.
+        what: String,
+    },
+    /// Not an image of a known kind, or a damaged one.
     #[error("image {path} cannot be decoded: {source}; fetch it again or convert it to JPEG or PNG", path = path.display())]
     Decode {
         /// The file.

@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+pub mod archive;
 pub mod audit;
+pub mod card;
 pub mod class_folders;
 pub mod dataset;
 mod describe;
 pub mod doctor;
 mod draw;
 pub mod embed;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 pub mod figure;
 pub mod file;
 pub mod format;
@@ -20,11 +24,13 @@ pub mod location;
 pub mod manifest;
 pub mod medicat;
 pub mod order;
+mod part;
 pub mod read;
 pub mod record;
 pub mod rocov2;
 mod rows;
 pub mod rsna;
+pub mod shard;
 pub mod slake;
 pub mod split;
 mod table;
@@ -43,5 +49,6 @@ pub use manifest::Manifest;
 pub use order::{Order, mix};
 pub use read::{Finding, Read, ReadError};
 pub use record::{AnswerType, Language, Part, Question, Questions};
+pub use shard::Shards;
 pub use split::{Split, SplitKind};
 pub use text::Tokenizer;

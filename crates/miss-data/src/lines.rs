@@ -10,6 +10,8 @@ use crate::read::ReadError;
 pub(crate) const MAX_LINE: usize = 1 << 20;
 /// What the files read by line may hold in all: the largest known has 0.5 GB.
 const MAX_BYTES: u64 = 16 << 30;
+/// Ten times the longest known.
+const MAX_LINES: usize = 1 << 21;
 
 /// Opens a file to be read by line. `remedy` says what the folder must hold.
 pub(crate) fn open(path: &Path, remedy: &str) -> Result<BufReader<File>, ReadError> {
@@ -47,6 +49,13 @@ pub(crate) fn each_line(
             return Err(ReadError::TooLarge {
                 path: path.into(),
                 limit: MAX_BYTES,
+            });
+        }
+        if number > MAX_LINES {
+            return Err(ReadError::Format {
+                path: path.into(),
+                expected: "a file of JSON lines",
+                what: format!("more than {MAX_LINES} lines"),
             });
         }
         if line.len() > MAX_LINE {

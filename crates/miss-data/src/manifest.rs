@@ -1,68 +1,150 @@
 //! Manifests: what a dataset consists of, where it comes from and on what terms, down to the hash
 //! of each file.
+//!
+//! A manifest never says more than somebody checked: a size or hash that nobody could take is left
+//! out, counts nobody could check are marked so, and a source whose files were not compared is not
+//! `verified`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::fs;
+mod parse;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::file::{sha256_file, sha256_hex, write_atomic};
+use crate::file::{sha256_hex, write_atomic};
+use crate::format::Format;
+
+pub use parse::ManifestError;
+pub(crate) use parse::{is_name, is_sha256};
+#[cfg(feature = "fetch")]
+pub(crate) use verify::Lines;
+pub use verify::{Problem, Verified, VerifyError};
+
+/// Numbers a reader must find in the data, by name: lower-case letters, digits and hyphens.
+///
+/// Names in use: `questions`, `images` (distinct ones that records refer to), `figures`, `papers`,
+/// `patients`, `boxes` (rows of a table of boxes), the parts `train`, `validation` and `test`, a
+/// language's share of any of these such as `questions-en` or `test-en`, `closed` and `open` of the
+/// test part, and `class-NAME` for the images of a class.
+pub type Counts = BTreeMap<String, u64>;
 
 /// One dataset, as a TOML file describes it. An unknown key is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Short name, as used on the command line.
+    /// Short name, as used on the command line: lower-case letters, digits and hyphens.
     pub name: String,
     /// The dataset's full name.
     pub title: String,
     /// Version of the data.
     pub version: String,
+    /// How the folder is laid out.
+    pub format: Format,
     /// SPDX expression.
     pub licence: String,
     /// Who states the licence and where; terms beyond it.
     pub licence_note: String,
+    /// Whether anybody may download it.
+    #[serde(default)]
+    pub access: Access,
+    /// How gated data are obtained by hand: what to sign, where to ask, where to put the files.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub terms: String,
     /// Where people read about it.
     pub homepage: String,
     /// How to cite it.
     pub citation: String,
+    /// What a user should know before trusting a number, such as leaks between its parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Its folder below a mirror of datasets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
+    /// Whether the counts were found in the files below, rather than only read about.
+    pub counts_verified: bool,
+    /// Every file, by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileEntry>,
+    /// Its repository on a hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<Hub>,
     /// What a reader must find.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: Counts,
     /// Where it can be had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
-    /// Every file, by path.
-    pub files: Vec<FileEntry>,
 }
 
-/// Numbers a reader must find in the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether a dataset can be downloaded by anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Whoever accepts the licence.
+    #[default]
+    Open,
+    /// Whoever did what [`Manifest::terms`] says.
+    Gated,
+}
+
+/// A dataset repository on the Hugging Face hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Counts {
-    /// All questions.
-    pub questions: usize,
-    /// Distinct images that questions refer to.
-    pub images: usize,
-    /// Questions of the official training set.
-    pub train: usize,
-    /// Questions of the official test set.
-    pub test: usize,
+pub struct Hub {
+    /// `owner/name`.
+    pub repository: String,
+    /// A commit, or a branch where no commit could be confirmed.
+    pub revision: String,
 }
 
 /// A place the dataset can be had from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Address, or the name of another manifest this one was made from.
+    /// How it is had from there.
+    pub kind: SourceKind,
+    /// Address, or the name of another manifest this one was made from; `hub:PATH` is a path in the
+    /// manifest's hub repository.
     pub location: String,
     /// Whether the files below were compared with what this place gives.
     pub verified: bool,
     /// What to know about it.
     pub note: String,
+    /// Size of an archive in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Lower-case hexadecimal sha256 of an archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Paths of the files it serves, folders with a `/` at the end; all files if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub serves: Vec<String>,
+    /// Paths that are called otherwise there: from ours, a file's or with a `/` at the end a
+    /// folder's, to theirs. `""` stands for the dataset's folder.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
+}
+
+/// How a source gives its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceKind {
+    /// Each below one HTTP address.
+    Files,
+    /// In a zip archive.
+    Zip,
+    /// In a tar archive.
+    Tar,
+    /// In a gzipped tar archive.
+    TarGz,
+    /// Only to people: the note says how.
+    ByHand,
+    /// Not at all: the data were made from those of another manifest.
+    MadeFrom,
 }
 
 /// A file of the dataset.
@@ -71,123 +153,17 @@ pub struct Source {
 pub struct FileEntry {
     /// Path below the dataset's folder, parts separated by `/`.
     pub path: String,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// Lower-case hexadecimal sha256.
-    pub sha256: String,
-}
-
-/// What [`Manifest::verify`] compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verified {
-    /// Files compared.
-    pub files: usize,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
-/// Why a manifest could not be read.
-#[derive(Debug, Error)]
-pub enum ManifestError {
-    /// The file cannot be read.
-    #[error("cannot read manifest {path}: {source}", path = path.display())]
-    Io {
-        /// The manifest.
-        path: PathBuf,
-        /// What the file system said.
-        source: io::Error,
-    },
-    /// Not TOML, or not of a manifest's shape.
-    #[error("manifest {path}: {source}", path = path.display())]
-    Toml {
-        /// The manifest.
-        path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
-    },
-    /// A file entry that cannot be meant.
-    #[error("manifest {path}, file `{file}`: {what}", path = path.display())]
-    File {
-        /// The manifest.
-        path: PathBuf,
-        /// The entry's path.
-        file: String,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-}
-
-/// The data in a folder is not what the manifest says.
-#[derive(Debug, Error)]
-#[error(
-    "{count} of {files} files of `{name}` below {root} are not as its manifest says: {list}\n\
-     Bring these files again ({homepage}), then verify once more.",
-    count = problems.len(), root = root.display(), list = Lines(problems)
-)]
-pub struct VerifyError {
-    /// The manifest's name.
-    pub name: String,
-    /// The folder.
-    pub root: PathBuf,
-    /// Files in the manifest.
-    pub files: usize,
-    /// Where to get them.
-    pub homepage: String,
-    /// All files that are missing or changed, in manifest order.
-    pub problems: Vec<Problem>,
-}
-
-/// One file that is not as the manifest says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Path below the dataset's folder.
-    pub path: String,
-    /// What was found.
-    pub what: String,
+    /// Size in bytes; absent where only the internet can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Lower-case hexadecimal sha256; absent where only the internet can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 impl Manifest {
-    /// Reads a manifest and checks that its files lie below the dataset's folder and are named
-    /// once.
-    ///
-    /// # Errors
-    ///
-    /// [`ManifestError`], naming the manifest and the line or file.
-    pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        let text = fs::read_to_string(path).map_err(|source| ManifestError::Io {
-            path: path.into(),
-            source,
-        })?;
-        let manifest: Self = toml::from_str(&text).map_err(|source| ManifestError::Toml {
-            path: path.into(),
-            source: source.into(),
-        })?;
-        let mut seen = BTreeSet::new();
-        for entry in &manifest.files {
-            let what = if !stays_below(&entry.path) {
-                "the path must lie below the dataset's folder"
-            } else if !is_sha256(&entry.sha256) {
-                "sha256 must be 64 lower-case hexadecimal digits"
-            } else if !seen.insert(&entry.path) {
-                "the file is listed twice"
-            } else {
-                continue;
-            };
-            return Err(ManifestError::File {
-                path: path.into(),
-                file: entry.path.clone(),
-                what,
-            });
-        }
-        Ok(manifest)
-    }
-
-    /// The manifest as [`read`](Self::read) takes it.
-    pub(crate) fn to_toml(&self) -> String {
-        toml::to_string(self).expect("text, flags, and counts below 2^63")
-    }
-
-    /// Writes the manifest to `path`, whole or not at all.
+    /// Writes the manifest to `path`, whole or not at all. Comments of a file that was there are
+    /// lost.
     ///
     /// # Errors
     ///
@@ -196,52 +172,32 @@ impl Manifest {
         write_atomic(path, self.to_toml().as_bytes())
     }
 
-    /// Compares size and hash of every file below `root`, in parallel. Needs no network; files that
-    /// the manifest does not name are ignored.
-    ///
-    /// # Errors
-    ///
-    /// [`VerifyError`] with all files that are missing or changed.
-    pub fn verify(&self, root: &Path) -> Result<Verified, VerifyError> {
-        let problems: Vec<Problem> = self
-            .files
-            .par_iter()
-            .filter_map(|entry| {
-                entry.problem(root).map(|what| Problem {
-                    path: entry.path.clone(),
-                    what,
-                })
-            })
-            .collect();
-        if problems.is_empty() {
-            let bytes = self.files.iter().map(|entry| entry.bytes).sum();
-            return Ok(Verified {
-                files: self.files.len(),
-                bytes,
-            });
-        }
-        Err(VerifyError {
-            name: self.name.clone(),
-            root: root.into(),
-            files: self.files.len(),
-            homepage: self.homepage.clone(),
-            problems,
-        })
+    /// A count by name, `None` if the manifest promises none.
+    #[must_use]
+    pub fn count(&self, name: &str) -> Option<u64> {
+        self.counts.get(name).copied()
+    }
+
+    /// Bytes of all files whose size is known.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.files.iter().filter_map(|entry| entry.bytes);
+        sizes.fold(0, u64::saturating_add)
     }
 
     /// Hexadecimal sha256 over the files' paths and hashes: names the content, whatever is said
     /// about it.
     #[must_use]
     pub fn hash(&self) -> String {
-        let content: BTreeMap<&str, &str> = self
+        let content: BTreeMap<&str, Option<&str>> = self
             .files
             .iter()
-            .map(|entry| (entry.path.as_str(), entry.sha256.as_str()))
+            .map(|entry| (entry.path.as_str(), entry.sha256.as_deref()))
             .collect();
         sha256_hex(serde_json::json!(content).to_string().as_bytes())
     }
 
-    /// The sha256 of the files directly below `folder`, by file name: what
+    /// The known sha256 of the files directly below `folder`, by file name: what
     /// [`audit`](crate::audit::audit) asks for.
     #[must_use]
     pub fn sha256_below(&self, folder: &str) -> BTreeMap<String, String> {
@@ -252,64 +208,97 @@ impl Manifest {
         };
         self.files
             .iter()
-            .filter_map(|entry| Some((name(&entry.path)?, entry.sha256.clone())))
+            .filter_map(|entry| Some((name(&entry.path)?, entry.sha256.clone()?)))
             .collect()
+    }
+
+    /// The address of a source: its location, with `hub:` spelt out.
+    #[must_use]
+    pub fn address(&self, source: &Source) -> String {
+        match (source.location.strip_prefix("hub:"), &self.hub) {
+            (Some(path), Some(hub)) => format!(
+                "https://huggingface.co/datasets/{}/resolve/{}/{path}",
+                hub.repository, hub.revision
+            ),
+            _ => source.location.clone(),
+        }
+    }
+}
+
+impl Source {
+    /// What the file at `path` of the dataset is called at this source, or `None` if it is not there.
+    #[must_use]
+    pub fn name_of(&self, path: &str) -> Option<String> {
+        let inside = |place: &str| place.is_empty() || place.ends_with('/');
+        let covers = |place: &str| place == path || (inside(place) && path.starts_with(place));
+        if !self.serves.is_empty() && !self.serves.iter().any(|place| covers(place)) {
+            return None;
+        }
+        // The most special name wins.
+        let renamed = self
+            .names
+            .iter()
+            .filter(|(ours, _)| covers(ours))
+            .max_by_key(|(ours, _)| ours.len());
+        Some(match renamed {
+            Some((ours, theirs)) => format!("{theirs}{}", &path[ours.len()..]),
+            None => path.to_owned(),
+        })
     }
 }
 
 impl FileEntry {
     /// The entry of a file with this content.
-    pub(crate) fn of(path: &str, content: &[u8]) -> Self {
+    #[must_use]
+    pub fn of(path: &str, content: &[u8]) -> Self {
         Self {
             path: path.into(),
-            bytes: content.len() as u64,
-            sha256: sha256_hex(content),
+            bytes: Some(content.len() as u64),
+            sha256: Some(sha256_hex(content)),
         }
     }
 
-    fn problem(&self, root: &Path) -> Option<String> {
-        let path = root.join(&self.path);
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Some("missing".into()),
-            Err(error) => return Some(format!("cannot be read: {error}")),
-            Ok(data) if data.len() != self.bytes => {
-                return Some(format!(
-                    "has {} bytes instead of {}",
-                    data.len(),
-                    self.bytes
-                ));
-            }
-            Ok(_) => {}
-        }
-        match sha256_file(&path) {
-            Err(error) => Some(format!("cannot be read: {error}")),
-            Ok(found) if found != self.sha256 => {
-                Some(format!("has other content (sha256 {found})"))
-            }
-            Ok(_) => None,
-        }
+    /// The entry of the file at `path` below `root`, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn of_file(root: &Path, path: &str) -> io::Result<Self> {
+        let file = root.join(path);
+        Ok(Self {
+            path: path.into(),
+            bytes: Some(std::fs::metadata(&file)?.len()),
+            sha256: Some(crate::file::sha256_file(&file)?),
+        })
     }
 }
 
-struct Lines<'a>(&'a [Problem]);
-
-impl fmt::Display for Lines<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|problem| write!(formatter, "\n  {}: {}", problem.path, problem.what))
-    }
-}
-
-/// Whether `path` is a plain path below a folder, parts separated by `/`.
+/// Whether a path, parts separated by `/`, names something below a folder on every system.
 pub(crate) fn stays_below(path: &str) -> bool {
     let plain = |part| matches!(part, Component::Normal(_));
     !path.is_empty() && !path.contains(['\\', ':', '\0']) && Path::new(path).components().all(plain)
 }
 
-fn is_sha256(text: &str) -> bool {
-    text.len() == 64
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// A path as it stands in an address.
+pub(crate) fn encoded(path: &str) -> String {
+    let mut text = String::with_capacity(path.len());
+    for &byte in path.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_encoded_as_rfc_3986_says() {
+        assert_eq!(encoded("VQA Data/ü?.json"), "VQA%20Data/%C3%BC%3F.json");
+    }
 }

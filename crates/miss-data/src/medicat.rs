@@ -27,8 +27,6 @@ use crate::rows::collapse;
 
 /// The folder of images, below the dataset's folder.
 pub const IMAGES_DIR: &str = "figures";
-/// Figures of one file: four times the release.
-const MAX_FIGURES: usize = 1 << 20;
 
 /// Which figures are taken, and with what texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,16 +101,8 @@ pub fn parse(
         seen: HashSet::new(),
         not_radiology: 0,
         not_licensed: 0,
-        beyond: 0,
     };
     each_entry(reader, path, |line, entry| reading.take(line, entry))?;
-    if reading.beyond > 0 {
-        return Err(ReadError::Format {
-            path: path.into(),
-            expected: "a release of MedICaT",
-            what: format!("more than {MAX_FIGURES} figures"),
-        });
-    }
     Ok(reading.finish())
 }
 
@@ -183,15 +173,10 @@ struct Reading<'a> {
     seen: HashSet<String>,
     not_radiology: usize,
     not_licensed: usize,
-    beyond: usize,
 }
 
 impl Reading<'_> {
     fn take(&mut self, line: usize, entry: Result<Entry, String>) {
-        if self.read.records.len() == MAX_FIGURES {
-            self.beyond += 1;
-            return;
-        }
         match entry.and_then(|entry| self.figure(line, &entry)) {
             Ok(Some(figure)) => self.read.records.push(figure),
             Ok(None) => {}
@@ -251,12 +236,10 @@ impl Reading<'_> {
         let has_own = caption.is_some();
         let mut captions: Vec<String> = caption.into_iter().collect();
         if self.options.references {
-            for text in entry.s2orc_references.iter().flatten() {
-                let text = collapse(text);
-                if !text.is_empty() && !captions.contains(&text) {
-                    captions.push(text);
-                }
-            }
+            let mut seen: HashSet<String> = captions.iter().cloned().collect();
+            let texts = entry.s2orc_references.iter().flatten();
+            let texts = texts.map(|text| collapse(text));
+            captions.extend(texts.filter(|text| !text.is_empty() && seen.insert(text.clone())));
         }
         if !has_own && !captions.is_empty() {
             let what = "no caption: only paragraphs that mention the figure";
@@ -297,7 +280,14 @@ impl Reading<'_> {
         }
         if let Some(subset) = self.options.subset {
             let found = self.read.records.len();
-            subset.apply(&mut self.read.records, |figure| &figure.id);
+            let ids: Vec<&str> = self
+                .read
+                .records
+                .iter()
+                .map(|one| one.id.as_str())
+                .collect();
+            let mut drawn = subset.drawn(&ids).into_iter();
+            self.read.records.retain(|_| drawn.next() == Some(true));
             let what = match found.checked_sub(subset.size) {
                 None => format!(
                     "{found} figures where {} are to be drawn: all taken",

@@ -8,10 +8,11 @@ use crate::lines::without_bom;
 use crate::read::ReadError;
 
 /// Rows of one table. The largest release has 60,000.
-const MAX_ROWS: usize = 1 << 22;
+const MAX_ROWS: usize = 1 << 18;
 
 /// A table whose header has been read.
 pub(crate) struct Table<'a> {
+    bytes: &'a [u8],
     reader: csv::Reader<&'a [u8]>,
     columns: Vec<usize>,
     width: usize,
@@ -53,6 +54,7 @@ impl<'a> Table<'a> {
         let columns = wanted.iter().map(place).collect::<Result<_, _>>()?;
         let width = header.len();
         Ok(Self {
+            bytes,
             reader,
             columns,
             width,
@@ -76,7 +78,7 @@ impl<'a> Table<'a> {
         }
         let line = record
             .position()
-            .map_or(0, |position| position.line() as usize);
+            .map_or(0, |position| line_of(self.bytes, position));
         if record.len() != self.width {
             let what = format!(
                 "{} fields where the header has {}",
@@ -99,6 +101,14 @@ impl<'a> Table<'a> {
             what,
         }
     }
+}
+
+/// The line of a row's first character, from 1. The position that `csv` gives may lie before it: before the line
+/// feed of the row above, where that ends in a carriage return too, and before blank lines.
+fn line_of(bytes: &[u8], position: &csv::Position) -> usize {
+    let rest = bytes.get(position.byte() as usize..).unwrap_or_default();
+    let ends = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() as usize + ends.filter(|&&byte| byte == b'\n').count()
 }
 
 pub(crate) fn sniff(bytes: &[u8]) -> u8 {
@@ -131,10 +141,12 @@ mod tests {
     #[test]
     fn columns_are_found_by_name_under_any_delimiter() {
         for delimiter in [",", ";", "\t"] {
-            let text = "\u{FEFF}a|x| b\n1|2|3\n\"4\n4\"|5|6\n7|8\n".replace('|', delimiter);
+            // Blank lines, and line ends of two characters.
+            let text =
+                "\u{FEFF}a|x| b\n\r\n1|2|3\r\n\n\"4\n4\"|5|6\r\n\r\n7|8\n".replace('|', delimiter);
             let row = |b: &str, a: &str| Ok(vec![b.to_owned(), a.to_owned()]);
             let short = Err("2 fields where the header has 3".to_owned());
-            let wanted = [(2, row("3", "1")), (3, row("6", "4\n4")), (5, short)];
+            let wanted = [(3, row("3", "1")), (5, row("6", "4\n4")), (8, short)];
             assert_eq!(fields(&text), wanted, "{delimiter:?}");
         }
     }

@@ -5,8 +5,9 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use miss_data::audit::{Audit, audit};
+use miss_data::audit::{Audit, Images, audit};
 use miss_data::split::{Split, image_disjoint, official};
 use miss_data::vqa_rad::{IMAGES_DIR, read};
 use miss_data::{Language, Manifest, Part, Question, record};
@@ -15,10 +16,14 @@ fn questions() -> Vec<Question> {
     read(&common::embedded()).unwrap().records
 }
 
+fn images(hashes: &BTreeMap<String, String>) -> Images {
+    Images::of_hashes(Path::new("images"), hashes.clone())
+}
+
 fn audit_of(questions: &[Question], split: &Split, hashes: &BTreeMap<String, String>) -> Audit {
     let train = record::select(questions, &split.train).unwrap();
     let test = record::select(questions, &split.test).unwrap();
-    audit(&train, &test, hashes)
+    audit(&train, &test, &images(hashes))
 }
 
 #[test]
@@ -95,7 +100,7 @@ fn every_kind_of_leak_is_seen() {
         .map(|(name, hash)| (name.to_owned(), hash.to_owned()))
         .into();
     let train = row("0", "a.jpg", Some("x"));
-    let found = |test: &Question| audit(&[&train], &[test], &hashes);
+    let found = |test: &Question| audit(&[&train], &[test], &images(&hashes));
 
     let clean = found(&row("1", "b.jpg", Some("y")));
     assert!(!clean.leaks());
@@ -119,7 +124,7 @@ fn every_kind_of_leak_is_seen() {
         ..train.clone()
     };
     assert_eq!(found(&twin).duplicate_triples, 1);
-    assert!(!audit(&[], &[], &hashes).leaks());
+    assert!(!audit(&[], &[], &images(&hashes)).leaks());
 }
 
 #[test]

@@ -97,7 +97,15 @@ fn the_full_release_gives_the_same_records() {
     };
     let full = read(&root).unwrap();
     assert_is_the_release(&full);
-    assert_eq!(full, read(&common::embedded()).unwrap());
+    let embedded = read(&common::embedded()).unwrap();
+    assert_eq!(full.records, embedded.records);
+    // The findings name another file each.
+    let told = |read: &Read<Question>| -> Vec<_> {
+        let of = read.findings.iter();
+        of.map(|finding| (finding.place, finding.outcome, finding.what.clone()))
+            .collect()
+    };
+    assert_eq!(told(&full), told(&embedded));
 }
 
 fn row_with(key: &str, value: serde_json::Value) -> serde_json::Value {

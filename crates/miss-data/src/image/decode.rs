@@ -6,6 +6,7 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
+use super::sniff::is_dicom;
 use super::{ImageError, jpeg};
 
 /// Files beyond this size are refused unread.
@@ -16,7 +17,10 @@ pub const MAX_PIXELS: u64 = 64 << 20;
 /// Bytes a decoder may take; a 16-bit RGBA image of [`MAX_PIXELS`] fits.
 const MAX_DECODER_BYTES: u64 = 8 * MAX_PIXELS + (64 << 20);
 
-/// Decodes a JPEG or PNG, of whatever mode, to 8-bit RGB.
+/// Decodes a JPEG, PNG or, with the feature `dicom`, DICOM file, of whatever mode, to 8-bit RGB.
+///
+/// What it is is told by its content, not by its name. Of a DICOM file the middle frame is taken,
+/// as [`decode_dicom`](super::decode_dicom) does by default.
 ///
 /// Grey becomes three equal channels, palettes are resolved, 16-bit values are scaled by 255/65535
 /// and rounded, transparency is dropped and the colour under it kept, CMYK is converted as Pillow
@@ -27,8 +31,19 @@ const MAX_DECODER_BYTES: u64 = 8 * MAX_PIXELS + (64 << 20);
 /// [`ImageError`], naming the file and what to do. A JPEG without its end marker is an error, not a
 /// grey area; one that was cut and closed again cannot be told from a whole one.
 pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
-    let bytes = read_capped(path)?;
-    let reader = ImageReader::new(Cursor::new(bytes.as_slice()));
+    decode_rgb_bytes(&read_capped(path)?, path)
+}
+
+/// Decodes a file's `bytes` as [`decode_rgb`] does; `path` names them in errors.
+///
+/// # Errors
+///
+/// As [`decode_rgb`]. How many bytes there are is the caller's to limit.
+pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, ImageError> {
+    if bytes.is_empty() {
+        return Err(ImageError::Empty { path: path.into() });
+    }
+    let reader = ImageReader::new(Cursor::new(bytes));
     let mut reader = reader
         .with_guessed_format()
         .map_err(|source| io_error(path, source))?;
@@ -41,6 +56,10 @@ pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     reader.limits(limits);
     let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
+    // The preamble of a DICOM file may hold the start of a TIFF.
+    if !matches!(reader.format(), Some(ImageFormat::Jpeg | ImageFormat::Png)) && is_dicom(bytes) {
+        return dicom(bytes, path);
+    }
     let decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
@@ -51,13 +70,31 @@ pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
         });
     }
     // The decoder fills what is missing with grey; the file must say that it is whole.
-    if is_jpeg && !jpeg::is_complete(&bytes) {
-        return Err(ImageError::Truncated { path: path.into() });
+    if is_jpeg {
+        let outline = jpeg::outline(bytes);
+        if !outline.complete {
+            return Err(ImageError::Truncated { path: path.into() });
+        }
+        outline.check().map_err(|what| ImageError::Refused {
+            path: path.into(),
+            what,
+        })?;
     }
     let decoded = DynamicImage::from_decoder(decoder).map_err(failed)?;
     Ok(decoded.into_rgb8())
 }
 
+#[cfg(feature = "dicom")]
+fn dicom(bytes: &[u8], path: &Path) -> Result<RgbImage, ImageError> {
+    super::decode_dicom(bytes, path, &super::DicomOptions::default())
+}
+
+#[cfg(not(feature = "dicom"))]
+fn dicom(_bytes: &[u8], path: &Path) -> Result<RgbImage, ImageError> {
+    Err(ImageError::NoDicom { path: path.into() })
+}
+
+/// Reads a file of at most [`MAX_FILE_BYTES`].
 fn read_capped(path: &Path) -> Result<Vec<u8>, ImageError> {
     let file = File::open(path).map_err(|source| io_error(path, source))?;
     let mut bytes = Vec::new();
@@ -66,9 +103,6 @@ fn read_capped(path: &Path) -> Result<Vec<u8>, ImageError> {
     file.take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| io_error(path, source))?;
-    if bytes.is_empty() {
-        return Err(ImageError::Empty { path: path.into() });
-    }
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let bytes = fs::metadata(path).map_or(bytes.len() as u64, |data| data.len());
         return Err(ImageError::TooManyBytes {

@@ -15,6 +15,10 @@ use crate::read::{Finding, Outcome, Place, Read, ReadError};
 pub const SUBCAPTIONS_FILE: &str = "subcaptions_public.jsonl";
 /// The largest side of a figure, in pixels, that a point may lie in.
 const MAX_SIDE: f64 = 1e6;
+/// Parts of one figure; far more than an article prints.
+const MAX_PARTS: usize = 100;
+/// Tokens of one caption.
+const MAX_TOKENS: usize = 1 << 12;
 
 /// A figure made of several.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -171,6 +175,13 @@ impl Annotation {
             Token::Object { text } | Token::Plain(text) => text,
         };
         let tokens: Vec<String> = self.tokens.into_iter().map(text).collect();
+        if self.spans.len() > MAX_PARTS || tokens.len() > MAX_TOKENS {
+            return Err(format!(
+                "{} parts and {} tokens, where at most {MAX_PARTS} and {MAX_TOKENS} can be meant",
+                self.spans.len(),
+                tokens.len()
+            ));
+        }
         let mut parts = Vec::new();
         for Span { label, points } in self.spans {
             let indices = self.subcaptions.get(&label).filter(|list| !list.is_empty());

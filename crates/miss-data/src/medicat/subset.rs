@@ -20,20 +20,18 @@ impl Subset {
     /// The paper's number of radiological figures.
     pub const PAPER_SIZE: usize = 38_800;
 
-    /// Keeps the records drawn, in their order; all, if there are no more than [`size`](Self::size). Ids must
-    /// be unique.
-    pub fn apply<Record>(self, records: &mut Vec<Record>, id: impl Fn(&Record) -> &String) {
-        if records.len() <= self.size {
-            return;
+    /// Which of these ids, which must be unique, are drawn; all, if there are no more than
+    /// [`size`](Self::size).
+    #[must_use]
+    pub fn drawn(self, ids: &[&str]) -> Vec<bool> {
+        if self.size == 0 || ids.len() <= self.size {
+            return vec![self.size > 0; ids.len()];
         }
-        let mut ranks: Vec<String> = records.iter().map(|record| self.rank(id(record))).collect();
-        if self.size == 0 {
-            return records.clear();
-        }
-        let mut sorted = ranks.clone();
+        let ranks: Vec<String> = ids.iter().map(|id| self.rank(id)).collect();
+        let mut sorted: Vec<&String> = ranks.iter().collect();
         let (_, last, _) = sorted.select_nth_unstable(self.size - 1);
-        let mut drawn = ranks.drain(..).map(|rank| rank <= *last);
-        records.retain(|_| drawn.next().unwrap_or(false));
+        let last = *last;
+        ranks.iter().map(|rank| rank <= last).collect()
     }
 
     /// The smallest ranks are drawn. A hash that is hard to steer, so that ids cannot be chosen to be drawn.

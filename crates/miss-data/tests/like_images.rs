@@ -1,0 +1,256 @@
+//! The comparison of pictures, on real ones. The pairs that are the same picture were looked at.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Write as _};
+use std::path::{Path, PathBuf};
+
+use image::imageops::{FilterType, crop_imm, resize};
+use image::{DynamicImage, ImageFormat, RgbImage};
+use miss_data::decode_rgb;
+use miss_data::image_hash::{Fingerprint, Index, Likeness, MAX_DISTANCE};
+use rayon::prelude::*;
+
+/// All images of four collections, as paths below `../shared/data`.
+fn images() -> Option<(PathBuf, Vec<String>)> {
+    let root = common::shared_data("")?;
+    let mut found = Vec::new();
+    for folder in [
+        "vqa-rad/images",
+        "slake/imgs",
+        "nih-cxr-sample",
+        "rocov2-sample",
+    ] {
+        gather(&root, &root.join(folder), &mut found);
+    }
+    found.sort();
+    Some((root, found))
+}
+
+fn gather(root: &Path, folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        if path.is_dir() {
+            gather(root, &path, found);
+        } else if matches!(ending, Some("jpg" | "png")) {
+            found.push(path.strip_prefix(root).unwrap().to_str().unwrap().into());
+        }
+    }
+}
+
+fn collection(name: &str) -> &str {
+    name.split('/').next().unwrap()
+}
+
+/// All pairs, each compared with each; and the index finds what comparing all finds.
+#[test]
+fn only_the_same_pictures_are_near_identical() {
+    let Some((root, names)) = images() else {
+        return;
+    };
+    assert_eq!(names.len(), 2757);
+    let prints: Vec<Fingerprint> = names
+        .par_iter()
+        .map(|name| Fingerprint::of(&decode_rgb(&root.join(name)).unwrap()))
+        .collect();
+    assert!(!prints.iter().any(Fingerprint::is_flat));
+    let pairs: Vec<(usize, usize)> = (0..names.len())
+        .flat_map(|a| (0..a).map(move |b| (b, a)))
+        .collect();
+    let alike: Vec<_> = pairs
+        .par_iter()
+        .filter_map(|&(a, b)| Some((a, b, prints[a].compare(&prints[b])?)))
+        .collect();
+
+    let mut counts: BTreeMap<(Likeness, &str, &str), usize> = BTreeMap::new();
+    for (a, b, found) in &alike {
+        let key = (
+            found.likeness,
+            collection(&names[*a]),
+            collection(&names[*b]),
+        );
+        *counts.entry(key).or_default() += 1;
+    }
+    // The radiographs of SLAKE are from NIH ChestX-ray8, and so is the other collection.
+    let same = [
+        ((Likeness::Near, "nih-cxr-sample", "nih-cxr-sample"), 1),
+        ((Likeness::Near, "nih-cxr-sample", "slake"), 14),
+    ];
+    for (pair, count) in same {
+        assert_eq!(counts.remove(&pair), Some(count), "{pair:?}");
+    }
+    // Neighbouring slices of one scan.
+    let slices: Vec<_> = counts.keys().collect();
+    assert_eq!(slices, [&(Likeness::Similar, "slake", "slake")]);
+    let correlations = |likeness| {
+        let of = alike.iter().filter(move |pair| pair.2.likeness == likeness);
+        of.map(|pair| pair.2.correlation)
+    };
+    let least = correlations(Likeness::Near).fold(1.0, f64::min);
+    let most = correlations(Likeness::Similar).fold(0.0, f64::max);
+    assert!(least - most > 0.005, "{least} and {most} are too close");
+
+    let index = Index::new(prints.iter().collect());
+    for (sought, print) in prints.iter().enumerate() {
+        let within: Vec<usize> = (0..prints.len())
+            .filter(|&other| (prints[other].hash() ^ print.hash()).count_ones() <= MAX_DISTANCE)
+            .collect();
+        assert_eq!(index.within_reach(print.hash()), within);
+        let (place, found) = index.nearest(print).unwrap();
+        assert!(
+            place == sought || prints[place].compare(print).unwrap().correlation > 0.999_999,
+            "{}",
+            names[sought]
+        );
+        assert!(found.likeness == Likeness::Near && found.distance == 0);
+    }
+}
+
+type Change = (&'static str, fn(&RgbImage) -> RgbImage);
+
+fn jpeg(image: &RgbImage, quality: u8) -> RgbImage {
+    let mut bytes = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality)
+        .encode_image(image)
+        .unwrap();
+    let reader = image::ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
+    reader.decode().unwrap().into_rgb8()
+}
+
+fn by_value(image: &RgbImage, change: impl Fn(f64) -> f64) -> RgbImage {
+    let table: Vec<u8> = (0..=255)
+        .map(|value| (change(f64::from(value) / 255.0) * 255.0).round() as u8)
+        .collect();
+    let mut image = image.clone();
+    image
+        .iter_mut()
+        .for_each(|value| *value = table[usize::from(*value)]);
+    image
+}
+
+fn cropped(image: &RgbImage, percent: u32) -> RgbImage {
+    let (x, y) = (
+        image.width() * percent / 100,
+        image.height() * percent / 100,
+    );
+    let (width, height) = (image.width() - 2 * x, image.height() - 2 * y);
+    crop_imm(image, x, y, width.max(1), height.max(1)).to_image()
+}
+
+fn shrunk(image: &RgbImage, longest: u32) -> RgbImage {
+    DynamicImage::from(image.clone())
+        .resize(longest, longest, FilterType::Triangle)
+        .into_rgb8()
+}
+
+const CHANGES: [Change; 14] = [
+    ("JPEG quality 75", |image| jpeg(image, 75)),
+    ("JPEG quality 30", |image| jpeg(image, 30)),
+    ("longest side 224", |image| shrunk(image, 224)),
+    ("longest side 448, JPEG 75", |image| {
+        jpeg(&shrunk(image, 448), 75)
+    }),
+    ("longest side 224, JPEG 50", |image| {
+        jpeg(&shrunk(image, 224), 50)
+    }),
+    ("stretched to 256 x 256", |image| {
+        resize(image, 256, 256, FilterType::Triangle)
+    }),
+    ("contrast x 0.7", |image| {
+        by_value(image, |value| 0.15 + 0.7 * value)
+    }),
+    ("contrast x 1.3, cut", |image| {
+        by_value(image, |value| (1.3 * value - 0.15).clamp(0.0, 1.0))
+    }),
+    ("gamma 0.7", |image| {
+        by_value(image, |value| value.powf(0.7))
+    }),
+    ("gamma 1.5", |image| {
+        by_value(image, |value| value.powf(1.5))
+    }),
+    ("grey", |image| {
+        DynamicImage::from(DynamicImage::from(image.clone()).into_luma8()).into_rgb8()
+    }),
+    ("cropped 1 % a side", |image| cropped(image, 1)),
+    ("cropped 2 % a side", |image| cropped(image, 2)),
+    ("inverted", |image| by_value(image, |value| 1.0 - value)),
+];
+
+/// For each change, of every `step`th image: the share found near-identical, and found at all.
+fn found(step: usize) -> Option<BTreeMap<&'static str, (f64, f64)>> {
+    let (root, names) = images()?;
+    let results: Vec<Vec<Option<Likeness>>> = names
+        .par_iter()
+        .step_by(step)
+        .map(|name| {
+            let image = decode_rgb(&root.join(name)).unwrap();
+            let print = Fingerprint::of(&image);
+            let likeness = |(_, change): &Change| {
+                let found = print.compare(&Fingerprint::of(&change(&image)))?;
+                Some(found.likeness)
+            };
+            CHANGES.iter().map(likeness).collect()
+        })
+        .collect();
+    let share = |change: usize, least: Likeness| {
+        let hits = results.iter().filter(|row| row[change] >= Some(least));
+        hits.count() as f64 / results.len() as f64
+    };
+    let shares = CHANGES.iter().enumerate().map(|(place, (name, _))| {
+        (
+            *name,
+            (
+                share(place, Likeness::Near),
+                share(place, Likeness::Similar),
+            ),
+        )
+    });
+    Some(shares.collect())
+}
+
+#[test]
+fn changed_copies_are_found() {
+    let Some(found) = found(32) else {
+        return;
+    };
+    let least = [
+        ("JPEG quality 75", 0.99, 1.0),
+        ("JPEG quality 30", 0.9, 1.0),
+        ("longest side 224", 0.99, 1.0),
+        ("longest side 448, JPEG 75", 0.99, 1.0),
+        ("longest side 224, JPEG 50", 0.85, 1.0),
+        ("stretched to 256 x 256", 0.99, 1.0),
+        ("contrast x 0.7", 0.99, 1.0),
+        ("contrast x 1.3, cut", 0.4, 0.99),
+        ("gamma 0.7", 0.2, 0.99),
+        ("gamma 1.5", 0.05, 0.99),
+        ("grey", 0.99, 1.0),
+    ];
+    for (change, near, at_all) in least {
+        let (found_near, found_at_all) = found[change];
+        assert!(
+            found_near >= near && found_at_all >= at_all,
+            "{change}: {found_near}, {found_at_all}"
+        );
+    }
+    // The opposite of an image is another image.
+    assert_eq!(found["inverted"], (0.0, 0.0));
+}
+
+/// The table of `docs/measurements.md`, over every fourth image.
+#[test]
+#[ignore = "a measurement: takes minutes"]
+fn measure_changed_copies() {
+    for (name, (near, alike)) in found(4).into_iter().flatten() {
+        let line = format!(
+            "{name:<28} near {:>6.2} %  at all {:>6.2} %",
+            100.0 * near,
+            100.0 * alike
+        );
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}
