@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::dataset;
 use crate::format::{Format, Kind};
 use crate::import::{Imported, Mapping, survey};
 use crate::read::{Finding, Outcome, Place, Read, ReadError};
+use crate::{dataset, medicat};
 use records::Facts;
 
 /// What was found in a folder of data.
@@ -203,7 +203,14 @@ impl Report {
                 };
                 self.read(dataset::questions(format, root), root, facts)
             }
-            Kind::Figures => self.read(dataset::figures(format, root), root, records::of_figure),
+            Kind::Figures => {
+                let read = match format {
+                    // Whatever is in the file: what a training takes of it is another question.
+                    Format::Medicat => medicat::read(root, &everything()),
+                    _ => dataset::figures(format, root),
+                };
+                self.read(read, root, records::of_figure)
+            }
             Kind::LabelledImages => self.read(
                 dataset::labelled_images(format, root),
                 root,
@@ -313,6 +320,13 @@ impl Report {
         let few_dropped = self.dropped * 100 <= rows;
         self.usable = self.records > 0 && few_dropped && self.count(Severity::Error) == 0;
         self.advice = show::advice(self, few_dropped);
+    }
+}
+
+fn everything() -> medicat::Options {
+    medicat::Options {
+        radiology_only: false,
+        ..medicat::Options::default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use miss_data::format::{Format, Kind};
-use miss_data::import::{Column, Field, ImportError, Imported, Mapping, import, survey};
+use miss_data::import::{Column, Field, ImportError, Imported, Mapping, import, parse, survey};
 use miss_data::read::{Outcome, Place};
 use miss_data::{AnswerType, Figure, Part, Question, dataset, rocov2, vqa_rad};
 use proptest::prelude::*;
@@ -342,7 +342,7 @@ fn hostile_files_are_refused_with_a_remedy() {
             "twice",
         ),
         (br#"[1, 2]"#, "expected a JSON object"),
-        (br#"{"a": 1}"#, "a list of objects is wanted"),
+        (b"{\n\"a\": 1}", "a list of objects is wanted"),
     ];
     for (content, says) in cases {
         let error = refused(content, &[]);
@@ -428,10 +428,9 @@ fn rocov2_imported_is_rocov2_read() {
         .records;
     assert_eq!((ours.len(), read.len()), (600, 600));
     for (ours, read) in ours.iter().zip(read) {
-        assert_eq!(
-            (&ours.image, &ours.captions, ours.part),
-            (&read.image, &read.captions, read.part)
-        );
+        // The release has a folder a part.
+        assert_eq!(format!("train/{}", ours.image), read.image);
+        assert_eq!((&ours.captions, ours.part), (&read.captions, read.part));
     }
 }
 
@@ -462,7 +461,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>, start in 0_usize..5) {
         let starts = ["", "image,question,answer\n", "[{\"image\":\"a\"},", "{\"image\":\"a\"}\n", "{\"questions\":["];
-        let (_folder, path) = file("x", [starts[start].as_bytes(), &bytes].concat());
-        let _ = survey(&path, &Mapping::default());
+        let text = [starts[start].as_bytes(), &bytes].concat();
+        let _ = parse(text.as_slice(), Path::new("x"), &Mapping::default());
     }
 }

@@ -1,6 +1,7 @@
 //! Rows of others as records of ours.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -17,8 +18,12 @@ use crate::rows::collapse;
 /// What tables write where nothing is known.
 const NOTHING: [&str; 6] = ["", "NULL", "null", "NaN", "nan", "None"];
 
-pub(super) fn convert(path: &Path, mapping: &Mapping) -> Result<(Imported, Records), ImportError> {
-    let source = Source::open(path, mapping.annotations.as_deref())?;
+pub(super) fn convert(
+    reader: impl Read,
+    path: &Path,
+    mapping: &Mapping,
+) -> Result<(Imported, Records), ImportError> {
+    let source = Source::open(reader, path, mapping.annotations.as_deref())?;
     let columns = source.columns.clone();
     let (kind, fields) = decide(path, mapping, &columns)?;
     let unused = unused(&columns, &fields);
@@ -142,7 +147,7 @@ impl Conversion<'_> {
     /// All records, and how many rows were dropped.
     fn run<Record>(
         &self,
-        source: Source,
+        source: Source<'_>,
         path: &Path,
         notes: &mut Notes<'_>,
         of: fn(&mut Line<'_, '_>, String) -> Result<Record, String>,
