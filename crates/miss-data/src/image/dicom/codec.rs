@@ -119,6 +119,9 @@ fn unpack<'t>(packed: &[u8], mut target: impl Iterator<Item = &'t mut u8>) -> Op
     Some(())
 }
 
+/// Numbers of a JPEG frame; the decoder takes up to five bytes for each.
+const MAX_JPEG: usize = 64 << 20;
+
 /// JPEG, lossy with 8 bits or lossless.
 fn jpeg<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
     let failed =
@@ -142,6 +145,11 @@ fn jpeg<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
     let found = (width, height, channels);
     if found != (layout.width, layout.height, layout.samples) {
         return Err(mismatch("JPEG", found, layout));
+    }
+    if layout.pixels() * channels > MAX_JPEG {
+        return Err(format!(
+            "its JPEG frame has more than the {MAX_JPEG} numbers allowed; shrink it first"
+        ));
     }
     // Two bytes for numbers of more than eight bits, whatever is allocated.
     let wide = info.pixel_format == jpeg_decoder::PixelFormat::L16;
