@@ -133,6 +133,11 @@ fn hostile_png_and_jpeg() {
             "60000 x 60000",
         ),
         Case::fails(
+            "largest.png",
+            png(&[header(u32::MAX, u32::MAX, 0), data()]),
+            "cannot be decoded|announces",
+        ),
+        Case::fails(
             "huge.png",
             png(&[header(u32::MAX >> 1, 1, 0), data()]),
             "cannot be decoded|announces",

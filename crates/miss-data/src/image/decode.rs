@@ -58,7 +58,9 @@ pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, ImageErro
     let mut limits = Limits::default();
     limits.max_alloc = Some(match png_pixels(bytes) {
         // What a PNG carries beside its pixels, colour profiles above all, may inflate to anything.
-        Some(pixels) => MAX_DECODER_BYTES.min(pixels.saturating_mul(8) + MAX_EXTRA_BYTES),
+        Some(pixels) => {
+            MAX_DECODER_BYTES.min(pixels.saturating_mul(8).saturating_add(MAX_EXTRA_BYTES))
+        }
         None => MAX_DECODER_BYTES,
     });
     reader.limits(limits);

@@ -209,14 +209,10 @@ impl<'a> Scan<'a> {
             if by_sample {
                 self.line(&mut lines, &above, width, &mut runs[0])?;
             } else {
-                for channel in 0..planes.len() {
-                    let one = channel..=channel;
-                    self.line(
-                        &mut lines[one.clone()],
-                        &above[one],
-                        width,
-                        &mut runs[channel],
-                    )?;
+                let channels = lines.iter_mut().zip(&above).zip(&mut runs);
+                for ((line, above), run) in channels {
+                    let one = std::slice::from_mut(line);
+                    self.line(one, std::slice::from_ref(above), width, run)?;
                 }
             }
             for (plane, line) in planes.iter_mut().zip(&lines) {
