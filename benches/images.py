@@ -60,6 +60,14 @@ class Process:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
+    def cpu(self):
+        """Seconds of processor time so far, in steps of a hundredth; None where the system does not tell."""
+        stat = pathlib.Path(f"/proc/{self.process.pid}/stat")
+        if not stat.exists():
+            return None
+        fields = stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def receive(self):
         line = self.process.stdout.readline()
         if not line:
@@ -70,6 +78,7 @@ class Process:
 class Ours:
     def __init__(self, binary, files):
         self.process = Process([binary, files])
+        self.processes = [self.process]
 
     def time(self, size, workers):
         self.process.send(f"time {size} {workers}")
@@ -144,6 +153,7 @@ def main():
         sides |= {side: Theirs(side, str(listed)) for side in ("pillow", "torchvision")}
         cases = [(size, workers) for size in SIZES for workers in WORKERS]
         seconds = {(side, case): [] for side in sides for case in cases}
+        cpu = {key: 0 for key in seconds}
         peaks = {}
         for side in sides.values():  # Does not count: files come into memory, programs start.
             side.time(SIZES[0], max(WORKERS))
@@ -151,8 +161,11 @@ def main():
             for case in cases:
                 order = list(sides)
                 for side in order[turn % 3:] + order[: turn % 3]:
+                    before = [process.cpu() for process in sides[side].processes]
                     elapsed, peaks[side] = sides[side].time(*case)
                     seconds[side, case].append(elapsed)
+                    after = [process.cpu() for process in sides[side].processes]
+                    cpu[side, case] += sum(b - a for a, b in zip(before, after) if a is not None)
         print(f"{len(files)} files, {options.times} alternations; images a second, median (best).\n")
         print("| Pixels | Workers | Ours | Pillow | torchvision | Ours / Pillow | Ours / torchvision |\n|---|---|---|---|---|---|---|")
         for case in cases:
@@ -163,6 +176,12 @@ def main():
                      for side in ("pillow", "torchvision")}
             print(f"| {case[0]} | {case[1]} | " + " | ".join(f"{rate[s]:.0f} ({best[s]:.0f})" for s in sides)
                   + f" | {times['pillow']:.2f} | {times['torchvision']:.2f} |")
+        print("\nProcessor time an image, ms (not a matter of what else the machine does):\n\n"
+              "| Pixels | Workers | Ours | Pillow | torchvision | Pillow / ours |\n|---|---|---|---|---|---|")
+        for case in cases:
+            each = [1e3 * cpu[side, case] / options.times / len(files) for side in sides]
+            print(f"| {case[0]} | {case[1]} | " + " | ".join(f"{ms:.2f}" for ms in each)
+                  + f" | {each[1] / max(each[0], 1e-9):.2f} |")
         print("\nPeak of resident memory of a process: "
               + ", ".join(f"{side} {peaks[side] / 1024:.0f} MiB" for side in sides) + ".\n")
         agreement(sides["ours"], files, folder)
