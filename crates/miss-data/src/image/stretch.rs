@@ -154,13 +154,11 @@ fn is_grey(row: &[u8]) -> bool {
     let (steps, rest) = row.as_chunks::<24>();
     let mut different = 0;
     for step in steps {
-        let (words, _) = step.as_chunks::<8>();
-        let mut next = 0;
-        for (&word, compared) in words.iter().zip(COMPARED).rev() {
-            let word = u64::from_le_bytes(word);
-            different |= (word ^ (word >> 8 | next << 56)) & compared;
-            next = word;
-        }
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| step[at + byte]));
+        let (first, second, third) = (word(0), word(8), word(16));
+        different |= (first ^ (first >> 8 | second << 56)) & COMPARED[0]
+            | (second ^ (second >> 8 | third << 56)) & COMPARED[1]
+            | (third ^ (third >> 8)) & COMPARED[2];
     }
     different == 0 && rest.as_chunks().0.iter().all(|&[r, g, b]| r == g && g == b)
 }
@@ -185,11 +183,14 @@ fn weigh(lines: &[u8], window: &Window, sums: &mut [i32]) {
     for weights in &window.weights {
         let line = |tap: usize| &lines[(at + tap * lanes).min(last)..][..lanes];
         let (a, b, c, d) = (line(0), line(1), line(2), line(3));
+        // The sums fit: weights add up to 1. Wrapping, since checks would forbid vectors.
+        let weighted = |value: u8, weight: i32| i32::from(value).wrapping_mul(weight);
         for (lane, sum) in sums.iter_mut().enumerate() {
-            *sum += i32::from(a[lane]) * weights[0]
-                + i32::from(b[lane]) * weights[1]
-                + i32::from(c[lane]) * weights[2]
-                + i32::from(d[lane]) * weights[3];
+            *sum = sum
+                .wrapping_add(weighted(a[lane], weights[0]))
+                .wrapping_add(weighted(b[lane], weights[1]))
+                .wrapping_add(weighted(c[lane], weights[2]))
+                .wrapping_add(weighted(d[lane], weights[3]));
         }
         at += TAPS * lanes;
     }
