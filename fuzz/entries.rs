@@ -2,11 +2,18 @@
 //!
 //! The fuzz targets run these on bytes that a fuzzer finds, the tests of `miss-data` on the files of `corpus/`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::path::Path;
 
+use miss_data::archive::{self, Kind};
 use miss_data::image::{DicomFrame, DicomOptions, DicomWindow, WindowShape};
 use miss_data::image::{decode_dicom, decode_rgb_bytes};
+use miss_data::import::{Mapping, import};
+use miss_data::jsonl::{
+    FIGURES_FILE, parse_figures, parse_questions, read_figures, read_questions,
+};
+use miss_data::manifest::FileEntry;
 use miss_data::medicat::{self, CaptionChoice, Options, Subset};
 use miss_data::record::Part;
 use miss_data::shard::{self, Set, Shard, ShardIndex};
@@ -17,12 +24,19 @@ pub type Entry = (&'static str, fn(&[u8]));
 
 /// All entries, by name.
 pub const ALL: &[Entry] = &[
+    ("archive_tar", archive_tar),
+    ("archive_tar_gz", archive_tar_gz),
+    ("archive_zip", archive_zip),
     ("dicom", dicom),
+    ("figures_jsonl", figures_jsonl),
     ("image", image),
+    ("import_csv", import_csv),
+    ("import_json", import_json),
     ("manifest", manifest),
     ("medicat", medicat),
     ("medicat_subfigures", medicat_subfigures),
     ("mevf", mevf),
+    ("questions_jsonl", questions_jsonl),
     ("rocov2", rocov2),
     ("rsna_classes", rsna_classes),
     ("rsna_labels", rsna_labels),
@@ -35,6 +49,55 @@ pub const ALL: &[Entry] = &[
     ("slake_masks", slake_masks),
     ("vqa_rad", vqa_rad),
 ];
+
+/// A tar file of a dataset.
+pub fn archive_tar(bytes: &[u8]) {
+    extract(bytes, Kind::Tar);
+}
+
+/// A gzipped tar file of a dataset.
+pub fn archive_tar_gz(bytes: &[u8]) {
+    extract(bytes, Kind::TarGz);
+}
+
+/// A zip file of a dataset.
+pub fn archive_zip(bytes: &[u8]) {
+    extract(bytes, Kind::Zip);
+}
+
+/// Whatever the archive holds, nothing but the wanted file appears, with the wanted content or not at all, and
+/// nothing outside the folder.
+fn extract(bytes: &[u8], kind: Kind) {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let archive = folder.path().join("archive");
+    fs::write(&archive, bytes).expect("room for the archive");
+    let root = folder.path().join("root");
+    fs::create_dir(&root).expect("a folder");
+    let entry = FileEntry::of("a/b.txt", b"hello");
+    let wanted = BTreeMap::from([("a/b.txt".to_owned(), &entry)]);
+    let extracted = archive::extract(&archive, kind, &wanted, &root);
+    let file = root.join("a/b.txt");
+    if extracted.is_ok_and(|extracted| extracted.problems.is_empty()) {
+        assert!(file.is_file(), "said to be there");
+    }
+    if file.exists() {
+        assert_eq!(fs::read(&file).expect("it exists"), b"hello");
+    }
+    assert!(
+        names(&root).iter().all(|name| name == "a"),
+        "{:?}",
+        names(&root)
+    );
+    assert_eq!(names(folder.path()), ["archive", "root"]);
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("the folder exists");
+    let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    let mut names: Vec<String> = entries.flatten().map(name).collect();
+    names.sort();
+    names
+}
 
 /// A DICOM file, as it is and with another frame and window.
 pub fn dicom(bytes: &[u8]) {
@@ -52,11 +115,51 @@ pub fn dicom(bytes: &[u8]) {
     }
 }
 
+/// Our own lines of JSON with figures.
+pub fn figures_jsonl(bytes: &[u8]) {
+    figures(parse_figures(bytes, Path::new("fuzz"), "own"));
+}
+
 /// An image file of any kind.
 pub fn image(bytes: &[u8]) {
     if let Ok(image) = decode_rgb_bytes(bytes, Path::new("fuzz")) {
         assert!(image.width() > 0 && image.height() > 0);
     }
+}
+
+/// A table of somebody's own.
+pub fn import_csv(bytes: &[u8]) {
+    import_named("source.csv", bytes);
+}
+
+/// JSON of somebody's own.
+pub fn import_json(bytes: &[u8]) {
+    import_named("source.json", bytes);
+}
+
+/// What was imported can be read, all of it.
+fn import_named(name: &str, bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let source = folder.path().join(name);
+    fs::write(&source, bytes).expect("room for the source");
+    let out = folder.path().join("out");
+    let Ok(imported) = import(&source, &Mapping::default(), &out) else {
+        assert!(
+            !out.exists(),
+            "nothing is written of what cannot be imported"
+        );
+        return;
+    };
+    let (records, dropped) = if imported.file.ends_with(FIGURES_FILE) {
+        let read = read_figures(&out);
+        let dropped = read.as_ref().map_or(1, Read::dropped);
+        (figures(read).map_or(0, |records| records.len()), dropped)
+    } else {
+        let read = read_questions(&out);
+        let dropped = read.as_ref().map_or(1, Read::dropped);
+        (questions(read).map_or(0, |records| records.len()), dropped)
+    };
+    assert_eq!((records, dropped), (imported.records, 0));
 }
 
 /// A dataset's manifest.
@@ -85,7 +188,10 @@ pub fn medicat(bytes: &[u8]) {
     };
     figures(medicat::parse(bytes, Path::new("fuzz"), &all));
     let few = figures(medicat::parse(bytes, Path::new("fuzz"), &few));
-    assert!(few.is_none_or(|few| few.len() <= 2), "more than were to be drawn");
+    assert!(
+        few.is_none_or(|few| few.len() <= 2),
+        "more than were to be drawn"
+    );
 }
 
 /// Parts of MedICaT's compound figures.
@@ -110,12 +216,25 @@ pub fn mevf(bytes: &[u8]) {
     questions(vqa_rad::parse_mevf(bytes, Path::new("fuzz"), Part::Train));
 }
 
+/// Our own lines of JSON with questions.
+pub fn questions_jsonl(bytes: &[u8]) {
+    questions(parse_questions(bytes, Path::new("fuzz"), "own"));
+}
+
 /// Both tables of ROCOv2.
 pub fn rocov2(bytes: &[u8]) {
-    figures(rocov2::parse_captions(bytes, Path::new("fuzz"), Part::Train));
+    figures(rocov2::parse_captions(
+        bytes,
+        Path::new("fuzz"),
+        Part::Train,
+    ));
     if let Ok(read) = rocov2::parse_concepts(bytes, Path::new("fuzz"), Part::Test) {
         unique(read.records.iter().map(|concepts| &concepts.id));
-        assert!(read.records.iter().all(|concepts| !concepts.cuis.is_empty()));
+        assert!(
+            read.records
+                .iter()
+                .all(|concepts| !concepts.cuis.is_empty())
+        );
     }
 }
 
@@ -196,15 +315,14 @@ pub fn vqa_rad(bytes: &[u8]) {
     let _ = vqa_rad::parse_entries(bytes, Path::new("fuzz"));
 }
 
-fn questions(read: Result<Read<Question>, ReadError>) {
-    let Ok(read) = read else {
-        return;
-    };
-    unique(read.records.iter().map(|question| &question.id));
-    for question in &read.records {
+fn questions(read: Result<Read<Question>, ReadError>) -> Option<Vec<Question>> {
+    let records = read.ok()?.records;
+    unique(records.iter().map(|question| &question.id));
+    for question in &records {
         below(&question.image);
         assert!(!question.question.is_empty());
     }
+    Some(records)
 }
 
 fn figures(read: Result<Read<Figure>, ReadError>) -> Option<Vec<Figure>> {
@@ -226,6 +344,6 @@ fn unique<'a>(ids: impl Iterator<Item = &'a String>) {
 /// A path that a record names must not lead out of its folder, on any system.
 fn below(path: &str) {
     assert!(!path.contains(['\\', ':', '\0']), "{path:?}");
-    let plain = |part: &str| !part.is_empty() && part != "..";
+    let plain = |part: &str| !matches!(part, "" | "." | "..");
     assert!(path.split('/').all(plain), "{path:?}");
 }

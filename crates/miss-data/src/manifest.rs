@@ -11,7 +11,7 @@ mod verify;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -273,10 +273,11 @@ impl FileEntry {
     }
 }
 
-/// Whether a path, parts separated by `/`, names something below a folder on every system.
+/// Whether a path, parts separated by `/`, names something below a folder on every system. No path has two such
+/// names: `a//b` and `./a/b` are refused, so that names can be compared.
 pub(crate) fn stays_below(path: &str) -> bool {
-    let plain = |part| matches!(part, Component::Normal(_));
-    !path.is_empty() && !path.contains(['\\', ':', '\0']) && Path::new(path).components().all(plain)
+    let plain = |part| !matches!(part, "" | "." | "..");
+    !path.contains(['\\', ':', '\0']) && path.split('/').all(plain)
 }
 
 /// A path as it stands in an address.
