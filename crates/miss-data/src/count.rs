@@ -8,6 +8,7 @@ use crate::figure::Figure;
 use crate::format::{Format, Kind};
 use crate::labelled::LabelledImage;
 use crate::manifest::Counts;
+use crate::medicat;
 use crate::read::ReadError;
 use crate::record::{AnswerType, Part, Question};
 
@@ -20,6 +21,11 @@ use crate::record::{AnswerType, Part, Question};
 pub fn counts(format: Format, root: &Path) -> Result<Counts, ReadError> {
     Ok(match format.kind() {
         Kind::Questions => of_questions(&questions(format, root)?.records),
+        // A manifest promises the whole release, of which training takes the radiological part.
+        Kind::Figures if format == Format::Medicat => {
+            let all = medicat::Options { radiology_only: false, ..medicat::Options::default() };
+            of_figures(&medicat::read(root, &all)?.records)
+        }
         Kind::Figures => of_figures(&figures(format, root)?.records),
         Kind::LabelledImages => of_labelled_images(format, &labelled_images(format, root)?.records),
     })
