@@ -197,7 +197,11 @@ impl fmt::Display for Imported {
         if !self.unused.is_empty() {
             writeln!(formatter, "  not used: {}", listed(&self.unused))?;
         }
-        for finding in self.findings.iter().take(SHOWN) {
+        // What is lost comes first.
+        let is_dropped = |finding: &&Finding| finding.outcome == Outcome::Dropped;
+        let dropped = self.findings.iter().filter(is_dropped);
+        let used = self.findings.iter().filter(|finding| !is_dropped(finding));
+        for finding in dropped.chain(used).take(SHOWN) {
             let dropped = match finding.outcome {
                 Outcome::Dropped => "dropped: ",
                 Outcome::Repaired => "repaired: ",

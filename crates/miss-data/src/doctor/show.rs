@@ -50,7 +50,11 @@ pub(super) fn advice(report: &Report, few_dropped: bool) -> Vec<String> {
         advice.push("bring records: there are none".into());
     }
     if advice.is_empty() {
-        advice.push("nothing: the data can be used as they are".into());
+        let what = match report.count(Severity::Warning) {
+            0 => "nothing: the data can be used as they are",
+            _ => "nothing that must be; mind the warnings",
+        };
+        advice.push(what.into());
     }
     advice
 }

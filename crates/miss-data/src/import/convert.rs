@@ -288,7 +288,7 @@ impl Conversion<'_> {
                     _ => Err("`image` holds no `path`: save the image as a file".into()),
                 };
             }
-            (Field::Image, Value::Number(number)) => number.to_string(),
+            (_, Value::Number(number)) => number.to_string(),
             (Field::Answer, Value::Array(answers)) => return only_answer(answers),
             (_, Value::String(text)) => text,
             (_, other) => return Ok(other),
