@@ -32,7 +32,10 @@ fn a_dataset_comes_from_a_mirror_once_its_licence_is_accepted_and_stays_right() 
     };
     let (code, message) = fail(&mut fetch(&[]));
     assert_eq!(code, 2, "{message}");
-    assert!(message.contains("CC0-1.0") && message.contains("--accept-licence"), "{message}");
+    assert!(
+        message.contains("CC0-1.0") && message.contains("--accept-licence"),
+        "{message}"
+    );
     assert!(!to.join("vqa-rad-small").exists(), "nothing was brought");
 
     let (out, _) = succeed(&mut fetch(&["--accept-licence"]));
@@ -48,7 +51,10 @@ fn a_dataset_comes_from_a_mirror_once_its_licence_is_accepted_and_stays_right() 
     fs::write(&image, bytes).unwrap();
     let (code, message) = fail(&mut verify());
     assert_eq!(code, 3, "{message}");
-    assert!(message.contains(path(image.file_name().unwrap().as_ref())), "{message}");
+    assert!(
+        message.contains(path(image.file_name().unwrap().as_ref())),
+        "{message}"
+    );
     let (out, _) = succeed(&mut fetch(&["--accept-licence", "--offline"]));
     assert!(out.contains("24 files were there, 1 brought"), "{out}");
     succeed(&mut verify());
@@ -75,7 +81,10 @@ fn a_table_of_ones_own_becomes_a_dataset_with_a_split() {
 
     let mut import = xtask(&["data", "import", path(&source), "--out", path(&own)]);
     let (out, _) = succeed(&mut import);
-    assert!(out.contains("48 questions") && out.contains("line 50"), "{out}");
+    assert!(
+        out.contains("48 questions") && out.contains("line 50"),
+        "{out}"
+    );
     let (out, _) = succeed(&mut xtask(&["data", "doctor", path(&own)]));
     assert!(out.contains("48"), "{out}");
 
@@ -86,11 +95,21 @@ fn a_table_of_ones_own_becomes_a_dataset_with_a_split() {
     let output = xtask(&["data", "doctor", path(&own)]).output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(3), "{told}");
-    assert!(told.contains(&images[0]) && told.contains("line 1"), "{told}");
+    assert!(
+        told.contains(&images[0]) && told.contains("line 1"),
+        "{told}"
+    );
     fs::write(&lost, kept).unwrap();
 
     let manifest = small.out("own.toml");
-    let mut describe = xtask(&["data", "describe", "--name", "own", "--licence", "LicenseRef-private"]);
+    let mut describe = xtask(&[
+        "data",
+        "describe",
+        "--name",
+        "own",
+        "--licence",
+        "LicenseRef-private",
+    ]);
     describe.arg("--root").arg(&own).arg("--out").arg(&manifest);
     succeed(&mut describe);
     let split = small.out("split.json");

@@ -39,7 +39,10 @@ impl Run {
 
     /// Where the images of the dataset lie.
     pub fn images(&self) -> PathBuf {
-        self.config.data.root.join(self.manifest.format.images_dir())
+        self.config
+            .data
+            .root
+            .join(self.manifest.format.images_dir())
     }
 
     /// A watcher of `stage`.

@@ -4,6 +4,8 @@
 //! cargo run --release -p miss-data --example readers -- vqa-rad data/vqa-rad slake data/slake
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a program")]
+
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
@@ -29,7 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             best = best.min(start.elapsed().as_secs_f64());
         }
         let per_second = records as f64 / best;
-        println!("| {format} | {records} | {:.1} | {per_second:.0} |", best * 1e3);
+        println!(
+            "| {format} | {records} | {:.1} | {per_second:.0} |",
+            best * 1e3
+        );
     }
     Ok(())
 }

@@ -23,7 +23,10 @@ pub fn counts(format: Format, root: &Path) -> Result<Counts, ReadError> {
         Kind::Questions => of_questions(&questions(format, root)?.records),
         // A manifest promises the whole release, of which training takes the radiological part.
         Kind::Figures if format == Format::Medicat => {
-            let all = medicat::Options { radiology_only: false, ..medicat::Options::default() };
+            let all = medicat::Options {
+                radiology_only: false,
+                ..medicat::Options::default()
+            };
             of_figures(&medicat::read(root, &all)?.records)
         }
         Kind::Figures => of_figures(&figures(format, root)?.records),
@@ -36,7 +39,11 @@ pub fn counts(format: Format, root: &Path) -> Result<Counts, ReadError> {
 #[must_use]
 pub fn of_questions(rows: &[Question]) -> Counts {
     let mut counts = Counts::new();
-    add(&mut counts, "images", distinct(rows.iter().map(|row| &*row.image)));
+    add(
+        &mut counts,
+        "images",
+        distinct(rows.iter().map(|row| &*row.image)),
+    );
     let languages = distinct(rows.iter().map(|row| row.language.name()));
     for row in rows {
         let part = row.part.map(part_name);
@@ -61,7 +68,11 @@ pub fn of_questions(rows: &[Question]) -> Counts {
 pub fn of_figures(rows: &[Figure]) -> Counts {
     let mut counts = Counts::new();
     add(&mut counts, "figures", rows.len());
-    add(&mut counts, "images", distinct(rows.iter().map(|row| &*row.image)));
+    add(
+        &mut counts,
+        "images",
+        distinct(rows.iter().map(|row| &*row.image)),
+    );
     let papers = distinct(rows.iter().filter_map(|row| row.group.as_deref()));
     if papers > 0 {
         add(&mut counts, "papers", papers);
@@ -77,7 +88,11 @@ fn of_labelled_images(format: Format, rows: &[LabelledImage]) -> Counts {
     if format == Format::RsnaPneumonia {
         // One row a box, and one for a patient without any.
         add(&mut counts, "patients", rows.len());
-        add(&mut counts, "boxes", rows.iter().map(|row| row.boxes.len().max(1)).sum());
+        add(
+            &mut counts,
+            "boxes",
+            rows.iter().map(|row| row.boxes.len().max(1)).sum(),
+        );
     } else {
         add(&mut counts, "images", rows.len());
         for row in rows {

@@ -42,7 +42,13 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut exit = Exit::Ok;
     let mut all = Vec::new();
     for &kind in kinds {
-        let split = match split::make(kind, &questions, arguments.seed, 0.0, arguments.test_fraction) {
+        let split = match split::make(
+            kind,
+            &questions,
+            arguments.seed,
+            0.0,
+            arguments.test_fraction,
+        ) {
             Ok(split) => split,
             // Of all kinds, those that do not fit are left out; of kinds asked for, they are errors.
             Err(split::SplitError::Unfit { .. }) if arguments.splits.is_empty() => continue,
@@ -57,8 +63,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         all.push(json!({"split": split.name, "hash": split.hash(), "leaks": audit.leaks(), "audit": audit}));
     }
     if let Some(path) = &arguments.json {
-        let text = json!({"dataset": manifest.name, "data": manifest.hash(), "audits": all}).to_string();
-        miss_data::write_atomic(path, text.as_bytes()).map_err(|error| Failure::output(path, error))?;
+        let text =
+            json!({"dataset": manifest.name, "data": manifest.hash(), "audits": all}).to_string();
+        miss_data::write_atomic(path, text.as_bytes())
+            .map_err(|error| Failure::output(path, error))?;
     }
     Ok(exit)
 }

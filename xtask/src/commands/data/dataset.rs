@@ -46,7 +46,10 @@ pub fn named(name: &str) -> Result<(Manifest, PathBuf), Failure> {
     {
         return open(&embedded_manifest());
     }
-    let known: Vec<String> = all()?.into_iter().map(|(manifest, _)| manifest.name).collect();
+    let known: Vec<String> = all()?
+        .into_iter()
+        .map(|(manifest, _)| manifest.name)
+        .collect();
     let message = format!(
         "there is no dataset `{name}`; there are {}, and any manifest given as FILE.toml",
         known.join(", ")
@@ -60,7 +63,10 @@ pub fn all() -> Result<Vec<(Manifest, PathBuf)>, Failure> {
     let entries = std::fs::read_dir(&folder).map_err(Failure::data)?;
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
         .collect();
     paths.push(embedded_manifest());
     paths.sort();

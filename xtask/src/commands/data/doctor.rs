@@ -27,5 +27,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     } else {
         println!("{report}");
     }
-    Ok(if report.usable() { Exit::Ok } else { Exit::Data })
+    Ok(if report.usable() {
+        Exit::Ok
+    } else {
+        Exit::Data
+    })
 }

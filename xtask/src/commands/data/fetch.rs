@@ -99,7 +99,8 @@ struct Bar {
 
 impl Bar {
     fn new(bytes: u64) -> Self {
-        let style = ProgressStyle::with_template("  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}");
+        let style =
+            ProgressStyle::with_template("  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}");
         let bar = ProgressBar::new(bytes);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Self {
@@ -109,7 +110,10 @@ impl Bar {
     }
 
     fn tell(&self, file: &str, bytes: u64) {
-        let mut files = self.files.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut files = self
+            .files
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         let before = files.insert(file.to_owned(), bytes).unwrap_or(0);
         self.bar.inc(bytes.saturating_sub(before));
     }

@@ -11,7 +11,10 @@ use crate::units;
 pub fn run() -> Result<Exit, Failure> {
     let mut rows = Vec::new();
     for (manifest, folder) in dataset::all()? {
-        let there = manifest.files.iter().filter(|file| folder.join(&file.path).is_file());
+        let there = manifest
+            .files
+            .iter()
+            .filter(|file| folder.join(&file.path).is_file());
         let here = match (there.count(), manifest.files.len()) {
             (0, _) => "no".to_owned(),
             (there, all) if there == all => folder.display().to_string(),

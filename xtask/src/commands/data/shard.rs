@@ -39,7 +39,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     match format.kind() {
         Kind::Questions => shards(read::questions(format, &root), &images, out, &options),
         Kind::Figures => shards(read::figures(format, &root), &images, out, &options),
-        Kind::LabelledImages => shards(read::labelled_images(format, &root), &images, out, &options),
+        Kind::LabelledImages => {
+            shards(read::labelled_images(format, &root), &images, out, &options)
+        }
     }
 }
 

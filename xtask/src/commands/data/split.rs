@@ -43,7 +43,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let out = &arguments.out;
     let failed = |error: &dyn std::error::Error| {
-        Failure::new(Exit::Output, format!("cannot write {}: {error}", out.display()))
+        Failure::new(
+            Exit::Output,
+            format!("cannot write {}: {error}", out.display()),
+        )
     };
     let mut json = serde_json::to_vec_pretty(&split).map_err(|error| failed(&error))?;
     json.push(b'\n');

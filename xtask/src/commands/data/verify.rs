@@ -23,6 +23,13 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 
 /// One line that says that everything is as promised, and what could not be checked.
 pub fn verified(manifest: &Manifest, root: &Path) -> Result<String, Failure> {
+    if manifest.files.is_empty() {
+        let message = format!(
+            "the manifest of {} lists no file, so there is nothing to compare: {}",
+            manifest.name, manifest.terms
+        );
+        return Err(Failure::new(Exit::Data, message));
+    }
     let verified = manifest.verify(root).map_err(Failure::data)?;
     let counts = count::counts(manifest.format, root).map_err(Failure::data)?;
     let wrong: Vec<String> = manifest
