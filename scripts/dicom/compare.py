@@ -28,8 +28,12 @@ LOSSY_JPEG = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
 
 
 def expected(path):
-    """8-bit RGB of the middle frame."""
-    ds = pydicom.dcmread(path, force=True)
+    """8-bit RGB of the middle frame of a file."""
+    return rendered(pydicom.dcmread(path, force=True))
+
+
+def rendered(ds):
+    """8-bit RGB of the middle frame of a data set."""
     frames = int(ds.get("NumberOfFrames", 1) or 1)
     stored = pixel_array(ds, index=frames // 2)
     photometric = ds.PhotometricInterpretation
@@ -38,30 +42,35 @@ def expected(path):
         return scaled(apply_color_lut(stored, ds), 2**bits - 1)
     if ds.SamplesPerPixel == 3:
         return scaled(stored, 2**ds.BitsStored - 1)
-    values = apply_modality_lut(stored, ds).astype(np.float64)
-    if "VOILUTSequence" in ds or ("WindowWidth" in ds and "WindowCenter" in ds):
+    padding = np.zeros(stored.shape, bool)
+    if "PixelPaddingValue" in ds:
+        limits = [ds.PixelPaddingValue, ds.get("PixelPaddingRangeLimit", ds.PixelPaddingValue)]
+        padding = (stored >= min(limits)) & (stored <= max(limits))
+    values = apply_modality_lut(stored, ds)
+    if "VOILUTSequence" in ds:
+        low, high = 0, 2 ** ds.VOILUTSequence[0].LUTDescriptor[2] - 1
+        values = apply_voi_lut(values.astype(np.int32), ds)
+    elif "WindowWidth" in ds and "WindowCenter" in ds:
+        low = -(2 ** (ds.BitsStored - 1)) if ds.PixelRepresentation == 1 else 0
+        high = low + 2**ds.BitsStored - 1
+        if "ModalityLUTSequence" in ds:
+            low, high = 0, 2 ** ds.ModalityLUTSequence[0].LUTDescriptor[2] - 1
         slope, intercept = ds.get("RescaleSlope", 1), ds.get("RescaleIntercept", 0)
-        signed = ds.PixelRepresentation == 1
-        low = -(2 ** (ds.BitsStored - 1)) if signed else 0
-        low, high = low * slope + intercept, (low + 2**ds.BitsStored - 1) * slope + intercept
-        values = apply_voi_lut(apply_modality_lut(stored, ds), ds).astype(np.float64)
+        low, high = low * slope + intercept, high * slope + intercept
+        values = apply_voi_lut(values, ds)
     elif ds.BitsStored <= 8:
         low, high = 0, 2**ds.BitsStored - 1
     else:
-        real = values
-        if "PixelPaddingValue" in ds:
-            real = values[stored != ds.PixelPaddingValue]
-        low, high = real.min(), real.max()
-    grey = np.floor((values - low) / max(high - low, 1e-9) * 255 + 0.5).clip(0, 255).astype(np.uint8)
+        low, high = values[~padding].min(), values[~padding].max()
+    grey = scaled((values.astype(np.float64) - low).clip(0), max(high - low, 1e-9))
     if photometric == "MONOCHROME1":
         grey = 255 - grey
-    if "PixelPaddingValue" in ds:
-        grey[stored == ds.PixelPaddingValue] = 0
+    grey[padding] = 0
     return np.repeat(grey[..., None], 3, axis=2)
 
 
 def scaled(values, highest):
-    return np.floor(values.astype(np.float64) * 255 / highest + 0.5).astype(np.uint8)
+    return np.floor(values.astype(np.float64) * 255 / highest + 0.5).clip(0, 255).astype(np.uint8)
 
 
 def main():
@@ -113,4 +122,6 @@ def main():
     sys.exit(bool(worse))
 
 
-main()
+
+if __name__ == "__main__":
+    main()

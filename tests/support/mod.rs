@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use miss_data::{Format, count, describe};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -79,31 +80,10 @@ impl Small {
 
     /// Declares the files to be right as they are.
     pub fn write_manifest(&self) {
-        let mut files = vec![QUESTIONS.to_owned()];
-        for entry in fs::read_dir(self.data().join("images")).unwrap() {
-            files.push(format!("images/{}", entry.unwrap().file_name().display()));
-        }
-        files.sort();
-        let rows: Vec<Value> =
-            serde_json::from_slice(&fs::read(self.data().join(QUESTIONS)).unwrap()).unwrap();
-        let test = |row: &&Value| row["phrase_type"].as_str().unwrap().starts_with("test_");
-        let test = rows.iter().filter(test).count();
-        let mut text = format!(
-            "name = \"vqa-rad-small\"\ntitle = \"VQA-RAD, a few images\"\nversion = \"1\"\n\
-             licence = \"CC0-1.0\"\nlicence_note = \"\"\nhomepage = \"\"\ncitation = \"\"\nsources = []\n\n\
-             [counts]\nquestions = {}\nimages = {}\ntrain = {}\ntest = {test}\n",
-            rows.len(),
-            files.len() - 1,
-            rows.len() - test,
-        );
-        for file in files {
-            let path = self.data().join(&file);
-            let bytes = fs::metadata(&path).unwrap().len();
-            let sha256 = miss_data::file::sha256_file(&path).unwrap();
-            text +=
-                &format!("\n[[files]]\npath = {file:?}\nbytes = {bytes}\nsha256 = {sha256:?}\n");
-        }
-        fs::write(self.data().join("manifest.toml"), text).unwrap();
+        let (root, format) = (self.data(), Format::VqaRad);
+        let counts = count::counts(format, &root).unwrap();
+        let manifest = describe(&root, "vqa-rad-small", "CC0-1.0", format, counts).unwrap();
+        manifest.write(&root.join("manifest.toml")).unwrap();
     }
 
     /// `cargo xtask pipeline` on the small recipe.

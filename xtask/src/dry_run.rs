@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use miss_data::Format;
 use miss_engine::{Device, Workload, matrix_rate};
 
 use crate::config::Resolved;
@@ -16,11 +17,12 @@ use crate::units;
 /// estimated from the sizes and the speed of the device where not. Estimates are right within a factor of about two.
 pub fn table(
     config: &Resolved,
+    format: Format,
     plan: &Plan,
     device: &Device,
     until: Option<Stage>,
 ) -> Result<String, Failure> {
-    let estimates = Estimates::new(config, device)?;
+    let estimates = Estimates::new(config, format, device)?;
     let mut rows = Vec::new();
     let (mut seconds, mut peak) = (0.0, 0);
     for step in plan.steps(until) {
@@ -85,8 +87,8 @@ struct Estimates<'a> {
 }
 
 impl<'a> Estimates<'a> {
-    fn new(config: &'a Resolved, device: &Device) -> Result<Self, Failure> {
-        let questions = rows::questions(&config.data.root)?;
+    fn new(config: &'a Resolved, format: Format, device: &Device) -> Result<Self, Failure> {
+        let questions = rows::questions(format, &config.data.root)?;
         let split = make_split(config, &questions)?;
         let training = split.train.len();
         // An image has its questions on one side, so images divide as questions do.

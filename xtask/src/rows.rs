@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use miss_data::record::select;
-use miss_data::{Question, Split, vqa_rad};
+use miss_data::{Format, Question, Split, dataset};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -21,9 +21,12 @@ impl TrainingRows {
     /// Reads them; the test questions are dropped on the way.
     pub fn open(run: &Run) -> Result<Self, Failure> {
         let split = read_split(run)?;
-        let questions = questions(&run.config.data.root)?;
+        let questions = questions(run.manifest.format, &run.config.data.root)?;
+        let mut train = pick(&questions, &split.train)?;
+        // SLAKE has one. To learn from it is to learn to say nothing.
+        train.retain(|row| !row.answer.is_empty());
         Ok(Self {
-            train: pick(&questions, &split.train)?,
+            train,
             validation: pick(&questions, &split.validation)?,
         })
     }
@@ -50,7 +53,7 @@ impl TestRows {
     /// Reads them.
     pub fn open(run: &Run) -> Result<Self, Failure> {
         let split = read_split(run)?;
-        let questions = questions(&run.config.data.root)?;
+        let questions = questions(run.manifest.format, &run.config.data.root)?;
         Ok(Self {
             rows: pick(&questions, &split.test)?,
             split: split.hash(),
@@ -83,8 +86,8 @@ fn unreadable(path: &Path, error: &dyn std::error::Error) -> Failure {
 }
 
 /// All questions of the dataset in `root`; a row that cannot be used stops.
-pub fn questions(root: &Path) -> Result<Vec<Question>, Failure> {
-    let read = vqa_rad::read(root).map_err(Failure::data)?;
+pub fn questions(format: Format, root: &Path) -> Result<Vec<Question>, Failure> {
+    let read = dataset::questions(format, root).map_err(Failure::data)?;
     read.all_or_nothing().map_err(Failure::data)
 }
 

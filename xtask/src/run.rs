@@ -1,7 +1,7 @@
 //! One run of the pipeline: the stages of a plan that are not done, in order.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use miss_data::Manifest;
@@ -35,6 +35,14 @@ impl Run {
     /// Where the outputs of `stage` lie.
     pub fn folder(&self, stage: Stage) -> &Path {
         &self.plan.step(stage).folder
+    }
+
+    /// Where the images of the dataset lie.
+    pub fn images(&self) -> PathBuf {
+        self.config
+            .data
+            .root
+            .join(self.manifest.format.images_dir())
     }
 
     /// A watcher of `stage`.

@@ -1,34 +1,33 @@
 //! Packs the copy of VQA-RAD in the repository into tar shards and reads them in shuffled order.
 //!
-//! `cargo run -p miss-data --example shards [-- LOCATION]`; with a folder or, built with
-//! `--features fetch`, an address, reads the set there instead.
+//! `cargo run -p miss-data --example shards [-- LOCATION]`: into the folder LOCATION, unless it holds
+//! a set already; or, with `--features fetch`, from the address LOCATION.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
 use std::path::Path;
 
-use miss_data::shard::{WriteOptions, write};
+use miss_data::shard::{INDEX_FILE, WriteOptions, write};
 use miss_data::{Question, Shards, vqa_rad};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = tempfile::tempdir()?;
-    let location = match std::env::args().nth(1) {
-        Some(location) => location,
-        None => {
-            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data-manifests/embedded");
-            let questions = vqa_rad::read(&root)?.all_or_nothing()?;
-            let options = WriteOptions {
-                name: "vqa-rad".into(),
-                max_bytes: 1 << 20,
-                ..WriteOptions::default()
-            };
-            let images = root.join(vqa_rad::IMAGES_DIR);
-            let set = write(&questions, &images, folder.path(), &options)?;
-            println!("{} images in {} shards", set.samples(), set.shards.len());
-            folder.path().display().to_string()
-        }
-    };
+    let location = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "target/shards".into());
+    let folder = Path::new(&location);
+    if !location.contains("://") && !folder.join(INDEX_FILE).exists() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data-manifests/embedded");
+        let questions = vqa_rad::read(&root)?.all_or_nothing()?;
+        let options = WriteOptions {
+            name: "vqa-rad".into(),
+            max_bytes: 1 << 20,
+            ..WriteOptions::default()
+        };
+        let images = root.join(vqa_rad::IMAGES_DIR);
+        let set = write(&questions, &images, folder, &options)?;
+        println!("{} images in {} shards", set.samples(), set.shards.len());
+    }
 
     let shards = Shards::open(&location, None)?;
     // Two shards at a time are mixed.

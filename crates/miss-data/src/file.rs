@@ -53,7 +53,11 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 ///
 /// The file cannot be opened or read.
 pub fn sha256_file(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    sha256_read(File::open(path)?)
+}
+
+/// Lower-case hexadecimal sha256 of what is left of `file`, read in pieces.
+pub(crate) fn sha256_read(mut file: impl Read) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut piece = vec![0_u8; 1 << 16];
     loop {

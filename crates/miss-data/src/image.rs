@@ -1,21 +1,27 @@
 //! Images: decoding without trust, and the square RGB pixels a model sees.
 
+pub mod augment;
 mod check;
 mod decode;
 #[cfg(feature = "dicom")]
 mod dicom;
+mod filter;
 mod jpeg;
+mod normalisation;
 mod set;
 mod sniff;
 mod stretch;
 
 pub use ::image::RgbImage;
+pub use augment::Augmentation;
 pub use check::broken;
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_rgb, decode_rgb_bytes};
 #[cfg(feature = "dicom")]
 pub use dicom::{DicomFrame, DicomOptions, DicomWindow, WindowShape, decode_dicom};
+pub use filter::Filter;
+pub use normalisation::{Affine, IMAGENET_MEAN, IMAGENET_STD, Normalisation};
 pub use set::ImageSet;
-pub use stretch::stretch;
+pub use stretch::{Region, stretch, stretch_region};
 
 use std::io;
 use std::path::PathBuf;

@@ -4,13 +4,14 @@
 //! The hash alone does not decide: medical images of one kind look alike, two chest films as much as two
 //! slices of one scan. What tells them apart is detail, so that the decision is the correlation of what
 //! remains of the small copies when their smooth part is taken away. Brightness and linear contrast do
-//! not matter to it.
+//! not matter to it. Where two do not fit as they are, one is laid over the other: a copy may be cropped.
 //!
 //! Measured on 2,757 images of four collections: of all 3.8 million pairs, the 15 called
-//! [`Near`](Likeness::Near) are the same picture and the 92 called [`Similar`](Likeness::Similar) are
-//! neighbouring slices of one scan; recompressed, shrunk and stretched copies are found. What is missed: a
-//! copy that is cropped, even by one percent a side, mirrored, turned or inverted.
+//! [`Near`](Likeness::Near) are the same picture and the 93 called [`Similar`](Likeness::Similar) are
+//! neighbouring slices of one scan; recompressed, shrunk and stretched copies are near, slightly cropped
+//! ones similar. What is missed: a copy that is mirrored, turned, inverted or cropped by much.
 
+mod align;
 mod index;
 
 use image::RgbImage;
@@ -50,7 +51,8 @@ pub struct Fingerprint {
 /// How alike two images are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Likeness {
-    /// Much alike: neighbouring slices of one scan, or one picture with its contrast bent.
+    /// Much alike: neighbouring slices of one scan, or one picture with its contrast bent or its edges
+    /// cut off.
     Similar,
     /// The same picture, encoded, scaled or brightened in another way.
     Near,
@@ -63,7 +65,8 @@ pub struct Comparison {
     pub likeness: Likeness,
     /// Bits in which the hashes differ.
     pub distance: u32,
-    /// Correlation of the detail, up to 1.
+    /// Correlation of the detail, up to 1; of one laid over the other where they do not fit as they
+    /// are.
     pub correlation: f64,
 }
 
@@ -96,15 +99,13 @@ impl Fingerprint {
     /// How alike two images are, or `None` if they are not. The same whichever comes first.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<Comparison> {
-        self.compare_detail(&Detail::of(&self.thumbnail), other)
+        self.as_they_are(&Detail::of(&self.thumbnail), other)
+            .or_else(|| self.laid_over(other))
     }
 
-    /// As [`compare`](Self::compare), with the detail of `self` at hand.
-    fn compare_detail(&self, detail: &Detail, other: &Self) -> Option<Comparison> {
-        let distance = (self.hash ^ other.hash).count_ones();
-        if distance > MAX_DISTANCE || self.flat || other.flat {
-            return None;
-        }
+    /// The comparison of the small copies pixel by pixel, with the detail of `self` at hand.
+    fn as_they_are(&self, detail: &Detail, other: &Self) -> Option<Comparison> {
+        let distance = self.distance(other)?;
         let correlation = detail.correlation(&Detail::of(&other.thumbnail));
         let likeness = if correlation >= NEAR_CORRELATION {
             Likeness::Near
@@ -118,6 +119,25 @@ impl Fingerprint {
             distance,
             correlation,
         })
+    }
+
+    /// The comparison with one laid over the other: either may be cropped.
+    fn laid_over(&self, other: &Self) -> Option<Comparison> {
+        let distance = self.distance(other)?;
+        // Both ways, so that it does not matter which comes first.
+        let (a, b) = (&self.thumbnail, &other.thumbnail);
+        let correlation = align::aligned(a, b).max(align::aligned(b, a));
+        (correlation >= SIMILAR_CORRELATION).then_some(Comparison {
+            likeness: Likeness::Similar,
+            distance,
+            correlation,
+        })
+    }
+
+    /// Bits in which the hashes differ, if few and if there is anything to compare.
+    fn distance(&self, other: &Self) -> Option<u32> {
+        let distance = (self.hash ^ other.hash).count_ones();
+        (distance <= MAX_DISTANCE && !self.flat && !other.flat).then_some(distance)
     }
 }
 

@@ -12,8 +12,8 @@ mod source;
 mod table;
 
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -26,6 +26,7 @@ use crate::format::Kind;
 use crate::jsonl::{FIGURES_FILE, IMAGES_DIR, QUESTIONS_FILE, write_figures, write_questions};
 use crate::read::{Finding, Outcome};
 use crate::record::Question;
+use source::io_error;
 
 /// Findings that are shown one by one; the rest are counted.
 const SHOWN: usize = 20;
@@ -117,8 +118,11 @@ pub enum ImportError {
 }
 
 /// What a source was made into.
-enum Records {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Records {
+    /// Questions about images.
     Questions(Vec<Question>),
+    /// Images with captions.
     Figures(Vec<Figure>),
 }
 
@@ -129,7 +133,7 @@ enum Records {
 ///
 /// [`ImportError`]; nothing is written then.
 pub fn import(source: &Path, mapping: &Mapping, out: &Path) -> Result<Imported, ImportError> {
-    let (mut imported, records) = convert::convert(source, mapping)?;
+    let (mut imported, records) = parse(open(source)?, source, mapping)?;
     let path = out.join(&imported.file);
     if path.exists() {
         return Err(ImportError::Exists { path });
@@ -152,7 +156,25 @@ pub fn import(source: &Path, mapping: &Mapping, out: &Path) -> Result<Imported, 
 ///
 /// [`ImportError`], as of [`import`].
 pub fn survey(source: &Path, mapping: &Mapping) -> Result<Imported, ImportError> {
-    convert::convert(source, mapping).map(|(imported, _)| imported)
+    parse(open(source)?, source, mapping).map(|(imported, _)| imported)
+}
+
+/// The records that `reader` gives, and what is to be said about them. `path` names it; `file` of what is given back
+/// is the name that the file of records has in a dataset's folder.
+///
+/// # Errors
+///
+/// [`ImportError`], as of [`import`].
+pub fn parse(
+    reader: impl Read,
+    path: &Path,
+    mapping: &Mapping,
+) -> Result<(Imported, Records), ImportError> {
+    convert::convert(reader, path, mapping)
+}
+
+fn open(path: &Path) -> Result<File, ImportError> {
+    File::open(path).map_err(|source| io_error(path, source))
 }
 
 impl fmt::Display for Imported {
@@ -175,7 +197,11 @@ impl fmt::Display for Imported {
         if !self.unused.is_empty() {
             writeln!(formatter, "  not used: {}", listed(&self.unused))?;
         }
-        for finding in self.findings.iter().take(SHOWN) {
+        // What is lost comes first.
+        let is_dropped = |finding: &&Finding| finding.outcome == Outcome::Dropped;
+        let dropped = self.findings.iter().filter(is_dropped);
+        let used = self.findings.iter().filter(|finding| !is_dropped(finding));
+        for finding in dropped.chain(used).take(SHOWN) {
             let dropped = match finding.outcome {
                 Outcome::Dropped => "dropped: ",
                 Outcome::Repaired => "repaired: ",

@@ -4,7 +4,7 @@
 //! | key of a question | |
 //! |---|---|
 //! | `image` | path below `images/`, parts separated by `/` |
-//! | `question`, `answer` | text; numbers are written as text |
+//! | `question`, `answer` | text; numbers are written as text; an empty answer is taken, with a note |
 //! | `id` | optional, unique in the file; absent: `<folder's name>/<line>` |
 //! | `answer_type` | optional, `CLOSED` or `OPEN`; absent: `CLOSED` if the answer is yes or no, else `OPEN` |
 //! | `question_types` | optional list of text |
@@ -22,10 +22,10 @@
 //! | `licence` | optional text, the licence of this image |
 //!
 //! `null` is as good as absent. The same is said to machines by [`QUESTION_SCHEMA`] and [`FIGURE_SCHEMA`]: a line
-//! is valid under them exactly if the reader finds nothing to say about it, except that a schema sees one line and
-//! cannot tell that an id is repeated, nor a key that is written twice. Beyond that the reader takes what has one
-//! meaning only (numbers for text, stray white space, `closed` for `CLOSED`, `val` for `validation`) and notes
-//! each repair.
+//! is valid under them exactly if the reader takes it without repair and knows all its keys, except that a schema
+//! sees one line and cannot tell that an id is repeated, nor a key that is written twice. Beyond that the reader
+//! takes what has one meaning only (numbers for text, stray white space, `closed` for `CLOSED`, `val` for
+//! `validation`) and notes each repair.
 //!
 //! Give ids of your own where the data live long: the ids of lines change when lines are taken out, and a split
 //! is a list of ids.

@@ -4,6 +4,22 @@
 //! network permutes the smallest power of two that holds all indices, and cycle walking (permute
 //! again until the value is in range; Black and Rogaway, "Ciphers with arbitrary finite domains",
 //! 2002) restricts it to `0..len`.
+//!
+//! All orders are [`Epochs`]: [`Sequential`], shuffled ([`Order`]), [`Grouped`] by image, and
+//! [`Mixed`] from several sources. [`Batches`] cuts their epochs into batches and deals each batch
+//! to the ranks of a distributed run; [`InOrder`] shows one epoch as a `burn_dataset::Dataset`.
+
+mod batches;
+mod grouped;
+mod in_order;
+mod mixed;
+
+pub use batches::{Batches, RankError};
+pub use grouped::{Grouped, TooManyRecords};
+pub use in_order::InOrder;
+pub use mixed::{Mixed, MixedError, Source};
+
+use std::sync::Arc;
 
 /// Enough for a well mixed order: each half passes through the round function four times.
 const ROUNDS: u64 = 8;
@@ -13,7 +29,57 @@ const MIN_BITS: u32 = 6;
 /// 2^64 divided by the golden ratio, the increment of splitmix64.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Which record stands at which position of which epoch.
+/// Epochs as a pure function: which record stands at which position of which epoch.
+///
+/// Whoever implements it answers the same question with the same record, always, on any thread:
+/// that is what lets a run resume from one integer.
+pub trait Epochs: Send + Sync {
+    /// How many positions an epoch has.
+    fn len(&self) -> usize;
+
+    /// The record at `position` of `epoch`.
+    ///
+    /// # Panics
+    ///
+    /// If `position` is not below [`len`](Self::len), as indexing a slice does.
+    fn record(&self, epoch: u64, position: usize) -> usize;
+
+    /// Whether an epoch has no positions.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One order for several users, or one chosen at run time.
+impl<Shared: Epochs + ?Sized> Epochs for Arc<Shared> {
+    fn len(&self) -> usize {
+        self.as_ref().len()
+    }
+
+    fn record(&self, epoch: u64, position: usize) -> usize {
+        self.as_ref().record(epoch, position)
+    }
+}
+
+/// The order of the file, in every epoch: for evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sequential {
+    /// How many records there are.
+    pub len: usize,
+}
+
+impl Epochs for Sequential {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn record(&self, _epoch: u64, position: usize) -> usize {
+        assert_below(position, self.len);
+        position
+    }
+}
+
+/// A shuffled order: each epoch another permutation of the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
     len: usize,
@@ -43,11 +109,7 @@ impl Order {
     /// If `position` is not below the number of records, as indexing a slice does.
     #[must_use]
     pub fn index(&self, epoch: u64, position: usize) -> usize {
-        assert!(
-            position < self.len,
-            "position {position} of an epoch of {} records",
-            self.len
-        );
+        assert_below(position, self.len);
         let key = mix(&[self.seed, epoch]);
         let mut value = position as u64;
         loop {
@@ -76,6 +138,23 @@ impl Order {
         }
         left << self.right_bits | right
     }
+}
+
+impl Epochs for Order {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn record(&self, epoch: u64, position: usize) -> usize {
+        self.index(epoch, position)
+    }
+}
+
+fn assert_below(position: usize, len: usize) {
+    assert!(
+        position < len,
+        "position {position} of an epoch of {len} records"
+    );
 }
 
 /// One number out of several: the seed of every derived random stream, as in `mix(&[seed, epoch,

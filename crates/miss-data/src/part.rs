@@ -119,7 +119,7 @@ impl Part {
             self.discard()?;
             return Err(PartError::Content(what));
         }
-        self.file.sync_all()?;
+        // Not synced to disk: what a power cut does to it, its hash tells.
         fs::rename(&self.part, &self.target)?;
         Ok(self.bytes)
     }

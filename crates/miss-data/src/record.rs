@@ -42,6 +42,17 @@ pub enum Language {
     Zh,
 }
 
+impl Language {
+    /// Its ISO 639 code.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Zh => "zh",
+        }
+    }
+}
+
 /// One question about one image, with its true answer. As JSON: one line of a `questions.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,6 +2,7 @@
 
 use std::iter::repeat_n;
 
+use rayon::prelude::*;
 use thiserror::Error;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
@@ -23,6 +24,9 @@ pub const MASK: u32 = 103;
 pub const DEC: u32 = 30522;
 /// First position of what the joint encoder reads with an image.
 pub const ENC: u32 = 30523;
+/// Bytes of a text that are tokenised at most. The longest captions have some thousand; tokenising
+/// needs a few microseconds for each byte of a hostile text.
+pub const MAX_TEXT_BYTES: usize = 64 << 10;
 /// Ids are below this.
 pub const VOCABULARY: usize = 30524;
 
@@ -65,6 +69,16 @@ pub enum TokenizerError {
         /// The length asked for.
         max_length: usize,
     },
+    /// Not a question, an answer or a caption.
+    #[error(
+        "a text of {bytes} bytes, more than the {MAX_TEXT_BYTES} allowed: shorten it; it begins {start:?}"
+    )]
+    TooLong {
+        /// Its length in bytes.
+        bytes: usize,
+        /// How it begins.
+        start: String,
+    },
     /// The tokenizer failed.
     #[error("cannot tokenise {text:?}: {source}")]
     Encode {
@@ -91,7 +105,8 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// [`TokenizerError::MaxLength`] if `max_length` is below 2.
+    /// [`TokenizerError::MaxLength`] if `max_length` is below 2, [`TokenizerError::TooLong`] beyond
+    /// [`MAX_TEXT_BYTES`].
     pub fn encode(
         &self,
         text: &str,
@@ -99,6 +114,12 @@ impl Tokenizer {
     ) -> Result<Vec<u32>, TokenizerError> {
         if let Some(max_length) = max_length.filter(|&length| length < MIN_LENGTH) {
             return Err(TokenizerError::MaxLength { max_length });
+        }
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(TokenizerError::TooLong {
+                bytes: text.len(),
+                start: text.chars().take(40).collect(),
+            });
         }
         let encoded =
             self.bert
@@ -114,6 +135,25 @@ impl Tokenizer {
         ids.extend_from_slice(&pieces[..kept]);
         ids.push(SEP);
         Ok(ids)
+    }
+
+    /// The ids of many texts, as [`encode`](Self::encode) gives them, on all threads of the global
+    /// pool. What does not change from epoch to epoch is best tokenised once, before the first.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenizerError`] of the first text that cannot be tokenised.
+    pub fn encode_all<Text: AsRef<str> + Sync>(
+        &self,
+        texts: &[Text],
+        max_length: Option<usize>,
+    ) -> Result<Vec<Vec<u32>>, TokenizerError> {
+        let encoded: Vec<_> = texts
+            .par_iter()
+            .map(|text| self.encode(text.as_ref(), max_length))
+            .collect();
+        // In order, so that the same error is told whichever thread was first.
+        encoded.into_iter().collect()
     }
 
     /// The text of generated ids. Special tokens and ids outside the vocabulary are dropped, pieces

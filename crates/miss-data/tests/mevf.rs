@@ -80,7 +80,7 @@ fn text_of(value: &Value) -> Option<String> {
 
 fn assert_same(entry: &Entry, row: &Value) {
     let qid = text_of(&row["qid"]).unwrap();
-    assert_eq!(entry.qid.to_string(), qid);
+    assert_eq!(entry.qid.unwrap().to_string(), qid);
     let texts = [
         ("qid_linked_id", entry.qid_linked_id.as_ref()),
         ("image_case_url", entry.image_case_url.as_ref()),

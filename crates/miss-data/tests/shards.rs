@@ -296,10 +296,19 @@ fn a_killed_write_leaves_no_set_and_is_taken_over() {
     }
     put(".shard.tmp", &whole["rad-000002.tar"][..100_000]);
     put(".writing", b"");
+    // Of a killed write with smaller shards: must not stay among the new ones.
+    put("rad-000031.tar", &whole["rad-000001.tar"]);
     let error = open(folder.path()).err().unwrap();
     assert!(error.to_string().contains("broken off"), "{error}");
     write(&questions, &images, folder.path(), &options(64)).unwrap();
     assert_eq!(contents(folder.path()), whole);
+    // What somebody put there since is not removed.
+    fs::remove_file(folder.path().join(INDEX_FILE)).unwrap();
+    put(".writing", b"");
+    put("notes.txt", b"mine");
+    let error = write(&questions, &images, folder.path(), &options(64)).unwrap_err();
+    assert!(error.to_string().contains("notes.txt"), "{error}");
+    assert!(folder.path().join("notes.txt").exists());
 }
 
 /// A process of its own is killed while it writes.
@@ -336,6 +345,20 @@ fn a_write_killed_for_real_leaves_no_set() {
         write(&questions, &images, &out, &options(64)).unwrap();
     }
     open(&out).unwrap().get(0).unwrap();
+}
+
+#[test]
+fn a_folder_with_other_files_is_left_alone() {
+    let (questions, images) = embedded();
+    let folder = tempfile::tempdir().unwrap();
+    let notes = folder.path().join("rad-000000.tar");
+    fs::write(&notes, b"mine").unwrap();
+    for _ in 0..2 {
+        let error = write(&questions, &images, folder.path(), &options(64)).unwrap_err();
+        assert!(matches!(error, WriteError::Exists { .. }), "{error}");
+    }
+    assert_eq!(fs::read(notes).unwrap(), b"mine");
+    assert_eq!(contents(folder.path()).len(), 1);
 }
 
 /// Two writers into one folder: one of them gives way.

@@ -6,7 +6,9 @@ mod common;
 
 use std::fs;
 
-use miss_data::text::{DEC, ENC, PAD, Padded, Tokenizer, TokenizerError, VOCABULARY};
+use miss_data::text::{
+    DEC, ENC, MAX_TEXT_BYTES, PAD, Padded, Tokenizer, TokenizerError, VOCABULARY,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -72,8 +74,8 @@ fn every_generated_row_decodes_as_in_the_fixture() {
 fn every_batch_is_padded_as_in_the_fixture() {
     let tokenizer = Tokenizer::new().unwrap();
     for batch in rows::<Batch>("batch.jsonl") {
-        let encode = |text: &String| tokenizer.encode(text, batch.max_length).unwrap();
-        let padded = Padded::longest(&batch.texts.iter().map(encode).collect::<Vec<_>>());
+        let rows = tokenizer.encode_all(&batch.texts, batch.max_length);
+        let padded = Padded::longest(&rows.unwrap());
         assert_eq!(padded.width, batch.ids[0].len());
         assert_eq!(padded.ids, batch.ids.concat());
         let expected: Vec<bool> = batch
@@ -113,6 +115,49 @@ fn hostile_texts_and_ids_are_no_trouble() {
         tokenizer.decode(&[DEC, ENC, PAD, u32::MAX, VOCABULARY as u32]),
         ""
     );
+}
+
+/// The longest text allowed is tokenised, whatever it is made of, and one byte more is refused
+/// at once: ten megabytes would take a minute.
+#[test]
+fn a_text_without_end_is_refused() {
+    let tokenizer = Tokenizer::new().unwrap();
+    for unit in [".", "zqxjk", "\u{4e2d}", "[SEP]", "e\u{301}", "\0"] {
+        let text = unit.repeat(MAX_TEXT_BYTES / unit.len());
+        assert!(tokenizer.encode(&text, Some(35)).unwrap().len() <= 35);
+    }
+    let endless = "\u{e9}".repeat(5 << 20);
+    let error = tokenizer.encode(&endless, Some(35)).unwrap_err();
+    assert!(
+        error.to_string().starts_with("a text of 10485760 bytes"),
+        "{error}"
+    );
+    assert!(error.to_string().len() < 300, "{error}");
+}
+
+#[test]
+fn of_many_texts_the_first_fault_is_told() {
+    let tokenizer = Tokenizer::new().unwrap();
+    let mut texts = vec!["heart".to_owned(); 200];
+    texts[50] = "a".repeat(MAX_TEXT_BYTES + 1);
+    texts[150] = "b".repeat(MAX_TEXT_BYTES + 1);
+    for _ in 0..20 {
+        let error = tokenizer.encode_all(&texts, None).unwrap_err();
+        assert!(matches!(error, TokenizerError::TooLong { start, .. } if start.starts_with('a')));
+    }
+}
+
+/// The hash under which others pin this file of the hub's `google-bert/bert-base-uncased`.
+#[test]
+fn the_vocabulary_is_the_published_one() {
+    let path = common::workspace().join("crates/miss-data/assets/bert-base-uncased-vocab.txt");
+    assert_eq!(
+        miss_data::file::sha256_file(&path).unwrap(),
+        "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+    );
+    let text = fs::read_to_string(path).unwrap();
+    assert_eq!(text.lines().count(), DEC as usize);
+    assert_eq!((DEC, ENC, VOCABULARY), (30522, 30523, 30524));
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Plan::new(&config, &manifest, device_kind, &stages, arguments.from)
     };
     if arguments.dry_run {
-        let table = dry_run::table(&config, &plan(), &device, arguments.until)?;
+        let table = dry_run::table(&config, manifest.format, &plan(), &device, arguments.until)?;
         print!("{table}");
         return Ok(Exit::Ok);
     }

@@ -8,7 +8,7 @@ mod written;
 
 use std::path::{Path, PathBuf};
 
-pub use resolved::{Resolved, SplitKind};
+pub use resolved::Resolved;
 pub use written::{Written, WrittenError};
 
 /// Why there is no recipe to run.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use miss_data::SplitKind;
 use miss_data::text::VOCABULARY;
 use miss_engine::{FinetuneConfig, PredictConfig, PretrainConfig};
 use miss_model::{
@@ -47,16 +48,6 @@ pub struct SplitConfig {
     pub seed: u64,
     pub validation_fraction: f64,
     pub test_fraction: f64,
-}
-
-/// The ways of dividing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SplitKind {
-    /// No image, and no pair of linked questions, on two sides.
-    ImageDisjoint,
-    /// As the dataset's authors divided it; leaks.
-    Official,
 }
 
 /// TransCap.
@@ -179,10 +170,7 @@ fn data(knobs: &Knobs<'_>) -> DataConfig {
 }
 
 fn split(knobs: &Knobs<'_>, seed: u64) -> SplitConfig {
-    let kinds = [
-        ("image-disjoint", SplitKind::ImageDisjoint),
-        ("official", SplitKind::Official),
-    ];
+    let kinds = SplitKind::ALL.map(|kind| (kind.name(), kind));
     SplitConfig {
         kind: knobs.choice("split.kind", &kinds, SplitKind::ImageDisjoint),
         seed: knobs.seed("split.seed", seed),

@@ -1,6 +1,6 @@
 //! Learns to answer the training questions, from the pretrained weights; validation chooses the epoch.
 
-use miss_data::{ImageSet, vqa_rad};
+use miss_data::ImageSet;
 use miss_engine::{Ended, Pretrained};
 
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ pub fn run(run: &Run, rows: &TrainingRows) -> Result<(), Failure> {
     let config = &run.config;
     let (train, validation) = (rows.train(), rows.validation());
     let names = train.iter().chain(&validation).map(|row| &*row.image);
-    let folder = config.data.root.join(vqa_rad::IMAGES_DIR);
+    let folder = run.images();
     let images =
         ImageSet::load(&folder, names, config.finetune.image_size as u32).map_err(Failure::data)?;
     let weights = run.folder(Stage::Pretrain).join("model.safetensors");

@@ -1,6 +1,6 @@
 //! Answers the test questions: one line per question, the only input of scoring.
 
-use miss_data::{ImageSet, vqa_rad};
+use miss_data::ImageSet;
 use miss_eval::{Prediction, write_predictions};
 
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ pub fn run(run: &Run, test: &TestRows) -> Result<(), Failure> {
     let config = &run.config;
     let rows = test.rows();
     let names = rows.iter().map(|row| &*row.image);
-    let folder = config.data.root.join(vqa_rad::IMAGES_DIR);
+    let folder = run.images();
     let images =
         ImageSet::load(&folder, names, config.predict.image_size as u32).map_err(Failure::data)?;
     let weights = run.folder(Stage::Finetune).join("model.safetensors");

@@ -1,6 +1,6 @@
 //! Learns from images and captions: contrast, matching, captioning.
 
-use miss_data::{ImageSet, vqa_rad};
+use miss_data::ImageSet;
 use miss_engine::{Ended, Pair};
 
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ pub fn run(run: &Run) -> Result<(), Failure> {
         })
         .collect();
     let names = pairs.iter().map(|pair| &*pair.image);
-    let folder = config.data.root.join(vqa_rad::IMAGES_DIR);
+    let folder = run.images();
     let images =
         ImageSet::load(&folder, names, config.pretrain.image_size as u32).map_err(Failure::data)?;
     let ended = miss_engine::pretrain(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use miss_data::{Audit, Split, vqa_rad};
+use miss_data::{Audit, Split};
 use miss_eval::{
     AuditRow, CaptionExample, LossSeries, Metrics, ReportInput, read_predictions, report,
 };
@@ -66,7 +66,7 @@ pub fn run(run: &Run) -> Result<(), Failure> {
     let metrics: Metrics = read_json(&file(Stage::Evaluate, "metrics.json"))?;
     let predictions =
         read_predictions(&file(Stage::Predict, "predictions.jsonl")).map_err(Failure::data)?;
-    let images = config.data.root.join(vqa_rad::IMAGES_DIR);
+    let images = run.images();
     let page = report(&ReportInput {
         title: format!(
             "{} with the {} recipe",
@@ -112,6 +112,7 @@ fn short(title: &str) -> &str {
 
 fn data(run: &Run, split: &Split) -> Vec<(String, String)> {
     let manifest = &run.manifest;
+    let promised = |what| manifest.count(what).map_or("?".into(), |n| n.to_string());
     let facts = [
         (
             "dataset",
@@ -119,8 +120,8 @@ fn data(run: &Run, split: &Split) -> Vec<(String, String)> {
         ),
         ("licence", manifest.licence.clone()),
         ("citation", manifest.citation.clone()),
-        ("questions", manifest.counts.questions.to_string()),
-        ("images", manifest.counts.images.to_string()),
+        ("questions", promised("questions")),
+        ("images", promised("images")),
         ("training questions", split.train.len().to_string()),
         ("validation questions", split.validation.len().to_string()),
         ("test questions", split.test.len().to_string()),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use miss_data::{image, vqa_rad};
+use miss_data::{count, image};
 use serde_json::json;
 
 use super::write_json;
@@ -17,15 +17,10 @@ use crate::units;
 pub fn run(run: &Run) -> Result<(), Failure> {
     let (manifest, root) = (&run.manifest, &run.config.data.root);
     let verified = manifest.verify(root).map_err(Failure::data)?;
-    let questions = rows::questions(root)?;
-    let names: BTreeSet<&str> = questions.iter().map(|row| &*row.image).collect();
-    let names: Vec<&str> = names.into_iter().collect();
-    let images = names.len();
-    for (what, found, promised) in [
-        ("questions", questions.len(), manifest.counts.questions),
-        ("images", images, manifest.counts.images),
-    ] {
-        if found != promised {
+    let questions = rows::questions(manifest.format, root)?;
+    let counts = count::of_questions(&questions);
+    for (what, promised) in &manifest.counts {
+        if let Some(found) = counts.get(what).filter(|found| *found != promised) {
             let message = format!(
                 "{} has {found} {what}, but its manifest {} promises {promised}; use the manifest of this data",
                 root.display(),
@@ -34,15 +29,18 @@ pub fn run(run: &Run) -> Result<(), Failure> {
             return Err(Failure::new(Exit::Data, message));
         }
     }
-    let broken = image::broken(&root.join(vqa_rad::IMAGES_DIR), &names);
+    let names: BTreeSet<&str> = questions.iter().map(|row| &*row.image).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let broken = image::broken(&run.images(), &names);
     if !broken.is_empty() {
         let told: Vec<String> = broken.iter().map(ToString::to_string).collect();
         return Err(Failure::new(Exit::Data, told.join("\n")));
     }
     tracing::info!(
-        "          {}: {} questions, {images} images, {}, licence {}",
+        "          {}: {} questions, {} images, {}, licence {}",
         manifest.title,
         questions.len(),
+        names.len(),
         units::bytes(verified.bytes),
         manifest.licence
     );
@@ -50,8 +48,7 @@ pub fn run(run: &Run) -> Result<(), Failure> {
         "manifest": manifest.hash(),
         "files": verified.files,
         "bytes": verified.bytes,
-        "questions": questions.len(),
-        "images": images,
+        "counts": counts,
     });
     write_json(&run.folder(Stage::Verify).join("verified.json"), &proof)
 }

@@ -17,6 +17,9 @@ pub const MAX_PIXELS: u64 = 64 << 20;
 /// Bytes a decoder may take; a 16-bit RGBA image of [`MAX_PIXELS`] fits.
 const MAX_DECODER_BYTES: u64 = 8 * MAX_PIXELS + (64 << 20);
 
+/// Bytes that a PNG's chunks beside its pixels may take.
+const MAX_EXTRA_BYTES: u64 = 16 << 20;
+
 /// Decodes a JPEG, PNG or, with the feature `dicom`, DICOM file, of whatever mode, to 8-bit RGB.
 ///
 /// What it is is told by its content, not by its name. Of a DICOM file the middle frame is taken,
@@ -53,7 +56,13 @@ pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, ImageErro
     };
 
     let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    limits.max_alloc = Some(match png_pixels(bytes) {
+        // What a PNG carries beside its pixels, colour profiles above all, may inflate to anything.
+        Some(pixels) => {
+            MAX_DECODER_BYTES.min(pixels.saturating_mul(8).saturating_add(MAX_EXTRA_BYTES))
+        }
+        None => MAX_DECODER_BYTES,
+    });
     reader.limits(limits);
     let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
     // The preamble of a DICOM file may hold the start of a TIFF.
@@ -82,6 +91,15 @@ pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, ImageErro
     }
     let decoded = DynamicImage::from_decoder(decoder).map_err(failed)?;
     Ok(decoded.into_rgb8())
+}
+
+/// The pixels that a PNG's header, always its first chunk, announces.
+fn png_pixels(bytes: &[u8]) -> Option<u64> {
+    let &[a, b, c, d, e, f, g, h] = bytes
+        .strip_prefix(b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR")?
+        .first_chunk()?;
+    let (width, height) = ([a, b, c, d], [e, f, g, h]);
+    Some(u64::from(u32::from_be_bytes(width)) * u64::from(u32::from_be_bytes(height)))
 }
 
 #[cfg(feature = "dicom")]

@@ -62,23 +62,25 @@ impl<'a> Index<'a> {
             .collect()
     }
 
-    /// The place of the image most like `sought`, and how alike the two are. Of equally alike ones the
-    /// first.
+    /// The place of the image most like `sought`, and how alike the two are. Cropped copies are looked
+    /// for only if no image is like it as it is. Of equally alike ones the first.
     #[must_use]
     pub fn nearest(&self, sought: &Fingerprint) -> Option<(usize, Comparison)> {
-        if sought.flat {
-            return None;
-        }
-        let detail = Detail::of(&sought.thumbnail);
-        let mut best: Option<(usize, Comparison)> = None;
-        for place in self.within_reach(sought.hash) {
-            if let Some(found) = sought.compare_detail(&detail, self.fingerprints[place])
-                && best.is_none_or(|(_, best)| found.correlation > best.correlation)
-            {
-                best = Some((place, found));
+        let places = self.within_reach(sought.hash);
+        let best = |compare: &dyn Fn(&Fingerprint) -> Option<Comparison>| {
+            let mut best: Option<(usize, Comparison)> = None;
+            for &place in &places {
+                if let Some(found) = compare(self.fingerprints[place])
+                    && best.is_none_or(|(_, best)| found.correlation > best.correlation)
+                {
+                    best = Some((place, found));
+                }
             }
-        }
-        best
+            best
+        };
+        let detail = Detail::of(&sought.thumbnail);
+        best(&|other| sought.as_they_are(&detail, other))
+            .or_else(|| best(&|other| sought.laid_over(other)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rows of others as records of ours.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -17,8 +18,12 @@ use crate::rows::collapse;
 /// What tables write where nothing is known.
 const NOTHING: [&str; 6] = ["", "NULL", "null", "NaN", "nan", "None"];
 
-pub(super) fn convert(path: &Path, mapping: &Mapping) -> Result<(Imported, Records), ImportError> {
-    let source = Source::open(path, mapping.annotations.as_deref())?;
+pub(super) fn convert(
+    reader: impl Read,
+    path: &Path,
+    mapping: &Mapping,
+) -> Result<(Imported, Records), ImportError> {
+    let source = Source::open(reader, path, mapping.annotations.as_deref())?;
     let columns = source.columns.clone();
     let (kind, fields) = decide(path, mapping, &columns)?;
     let unused = unused(&columns, &fields);
@@ -142,7 +147,7 @@ impl Conversion<'_> {
     /// All records, and how many rows were dropped.
     fn run<Record>(
         &self,
-        source: Source,
+        source: Source<'_>,
         path: &Path,
         notes: &mut Notes<'_>,
         of: fn(&mut Line<'_, '_>, String) -> Result<Record, String>,
@@ -200,8 +205,11 @@ impl Conversion<'_> {
             });
         }
         if let Some((first, second)) = repeated {
+            let [first, second] = [first, second].map(|place| place.to_string());
             let what = format!(
-                "the column guessed as `id` repeats itself{first} and{second}: ids are `{}/<row>` instead",
+                "the column guessed as `id` repeats itself ({} and {}): ids are `{}/<row>` instead",
+                first.trim_start_matches(", "),
+                second.trim_start_matches(", "),
                 self.name
             );
             notes.find(Place::Whole, Outcome::Kept, what);
@@ -280,7 +288,7 @@ impl Conversion<'_> {
                     _ => Err("`image` holds no `path`: save the image as a file".into()),
                 };
             }
-            (Field::Image, Value::Number(number)) => number.to_string(),
+            (_, Value::Number(number)) => number.to_string(),
             (Field::Answer, Value::Array(answers)) => return only_answer(answers),
             (_, Value::String(text)) => text,
             (_, other) => return Ok(other),
@@ -294,6 +302,9 @@ impl Conversion<'_> {
             field,
             Field::Image | Field::Question | Field::Answer | Field::Caption
         );
+        if field == Field::Answer && text.is_empty() {
+            return Err("`answer` is empty".into());
+        }
         if !required && NOTHING.contains(&text.as_str()) {
             return Ok(Value::Null);
         }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use super::ImportError;
 use super::table::Table;
 use crate::jsonl::{Fields, json_error};
 use crate::lines::{MAX_LINE, each_line, without_bom};
-use crate::read::{Place, ReadError, read_capped};
+use crate::read::{Place, ReadError};
 
 /// A row's fields by the names of their columns, or why there are none.
 pub(super) type Row = Result<Map<String, Value>, String>;
@@ -23,23 +23,32 @@ const HEAD: u64 = 1 << 20;
 /// Columns of lines of JSON are looked for in so many lines.
 const LINES_LOOKED_AT: usize = 1000;
 
-pub(super) struct Source {
+pub(super) struct Source<'a> {
     /// The names of the columns. Lines of JSON may have others further down.
     pub(super) columns: Vec<String>,
-    path: PathBuf,
-    rows: Rows,
+    path: &'a Path,
+    rows: Rows<'a>,
 }
 
-enum Rows {
+enum Rows<'a> {
     Table(Table),
     List(Vec<Row>),
-    Lines,
+    Lines(Box<dyn BufRead + 'a>),
 }
 
-impl Source {
-    /// Tells what `path` is and which columns it has.
-    pub(super) fn open(path: &Path, annotations: Option<&Path>) -> Result<Self, ImportError> {
-        let head = head(path)?;
+impl<'a> Source<'a> {
+    /// Tells what `reader` gives and which columns it has. `path` names it in errors.
+    pub(super) fn open(
+        mut reader: impl Read + 'a,
+        path: &'a Path,
+        annotations: Option<&Path>,
+    ) -> Result<Self, ImportError> {
+        let mut head = Vec::new();
+        reader
+            .by_ref()
+            .take(HEAD)
+            .read_to_end(&mut head)
+            .map_err(|source| io_error(path, source))?;
         let wrong = |what: String| ImportError::Source {
             path: path.into(),
             what,
@@ -48,25 +57,38 @@ impl Source {
             return Err(wrong(what.into()));
         }
         let text = without_bom(&head).trim_ascii_start();
-        let rows = match text.first() {
+        let first = text.first().copied();
+        let of_records = first == Some(b'{') && begins_with_a_record(text);
+        let of_lines = if of_records {
+            names(&first_lines(&head))
+        } else {
+            Vec::new()
+        };
+        if annotations.is_some() && (first != Some(b'{') || of_records) {
+            let what =
+                "annotations belong to a JSON object with a list `questions`, which this is not";
+            return Err(wrong(what.into()));
+        }
+        let all = Cursor::new(head).chain(reader);
+        let rows = match first {
             None => return Err(wrong("the file is empty".into())),
+            Some(b'{') if of_records => Rows::Lines(Box::new(BufReader::new(all))),
             Some(b'[') => {
-                let list: Vec<Fields> = serde_json::from_slice(without_bom(&whole(path)?))
+                let list: Vec<Fields> = serde_json::from_slice(without_bom(&whole(all, path)?))
                     .map_err(|error| wrong(format!("as a JSON list of objects: {error}")))?;
                 Rows::List(list.into_iter().map(|Fields(row)| Ok(row)).collect())
             }
-            Some(b'{') if begins_with_a_record(text) => Rows::Lines,
-            Some(b'{') => Rows::List(joined(path, annotations)?),
-            Some(_) => Rows::Table(Table::open(whole(path)?).map_err(wrong)?),
+            Some(b'{') => Rows::List(joined(object(all, path)?, path, annotations)?),
+            Some(_) => Rows::Table(Table::open(whole(all, path)?).map_err(wrong)?),
         };
         let columns = match &rows {
             Rows::Table(table) => table.columns().to_vec(),
             Rows::List(rows) => names(rows.iter().flatten()),
-            Rows::Lines => names(&first_lines(&head)),
+            Rows::Lines(_) => of_lines,
         };
         Ok(Self {
             columns,
-            path: path.into(),
+            path,
             rows,
         })
     }
@@ -75,27 +97,24 @@ impl Source {
     pub(super) fn each(self, mut take: impl FnMut(Place, Row)) -> Result<(), ImportError> {
         let path = self.path;
         match self.rows {
-            Rows::Table(table) => table
-                .each(take)
-                .map_err(|what| ImportError::Source { path, what }),
+            Rows::Table(table) => table.each(take).map_err(|what| ImportError::Source {
+                path: path.into(),
+                what,
+            }),
             Rows::List(rows) => {
                 for (number, row) in rows.into_iter().enumerate() {
                     take(Place::Row(number), row);
                 }
                 Ok(())
             }
-            Rows::Lines => {
-                let file = File::open(&path).map_err(|source| ImportError::Io {
-                    path: path.clone(),
-                    source,
-                })?;
-                let each = each_line(BufReader::new(file), &path, |number, line| {
+            Rows::Lines(reader) => {
+                let each = each_line(reader, path, |number, line| {
                     let row = line
                         .ok_or_else(|| format!("the line has more than {MAX_LINE} bytes"))
                         .and_then(fields);
                     take(Place::Line(number), row);
                 });
-                each.map_err(|error| of_reading(&path, error))
+                each.map_err(|error| of_reading(path, error))
             }
         }
     }
@@ -106,19 +125,27 @@ fn fields(line: &[u8]) -> Row {
     Ok(row)
 }
 
-fn head(path: &Path) -> Result<Vec<u8>, ImportError> {
+fn whole(reader: impl Read, path: &Path) -> Result<Vec<u8>, ImportError> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(HEAD).read_to_end(&mut bytes))
-        .map_err(|source| ImportError::Io {
+    // One byte more than allowed tells what is too large.
+    reader
+        .take(MAX_WHOLE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| io_error(path, source))?;
+    if bytes.len() as u64 > MAX_WHOLE {
+        return Err(ImportError::TooLarge {
             path: path.into(),
-            source,
-        })?;
+            limit: MAX_WHOLE,
+        });
+    }
     Ok(bytes)
 }
 
-fn whole(path: &Path) -> Result<Vec<u8>, ImportError> {
-    read_capped(path, MAX_WHOLE, "").map_err(|error| of_reading(path, error))
+pub(super) fn io_error(path: &Path, source: io::Error) -> ImportError {
+    ImportError::Io {
+        path: path.into(),
+        source,
+    }
 }
 
 fn of_reading(path: &Path, error: ReadError) -> ImportError {
@@ -200,11 +227,18 @@ fn lists(object: &Map<String, Value>) -> Vec<&String> {
 
 /// The rows of an object of lists: questions with their annotations, annotations with their images, or the one
 /// list that there is.
-fn joined(path: &Path, annotations: Option<&Path>) -> Result<Vec<Row>, ImportError> {
-    let mut object = object(path)?;
-    if let Some(other) = annotations
-        && let Some(list) = self::object(other)?.remove("annotations")
-    {
+fn joined(
+    mut object: Map<String, Value>,
+    path: &Path,
+    annotations: Option<&Path>,
+) -> Result<Vec<Row>, ImportError> {
+    if let Some(other) = annotations {
+        let file = File::open(other).map_err(|source| io_error(other, source))?;
+        let list = self::object(file, other)?.remove("annotations");
+        let list = list.ok_or_else(|| ImportError::Source {
+            path: other.into(),
+            what: "it has no list `annotations`".into(),
+        })?;
         object.insert("annotations".into(), list);
     }
     let names: Vec<String> = lists(&object).into_iter().cloned().collect();
@@ -251,8 +285,8 @@ fn joined(path: &Path, annotations: Option<&Path>) -> Result<Vec<Row>, ImportErr
     Ok(rows)
 }
 
-fn object(path: &Path) -> Result<Map<String, Value>, ImportError> {
-    let bytes = whole(path)?;
+fn object(reader: impl Read, path: &Path) -> Result<Map<String, Value>, ImportError> {
+    let bytes = whole(reader, path)?;
     let Fields(object) =
         serde_json::from_slice(without_bom(&bytes)).map_err(|error| ImportError::Source {
             path: path.into(),

@@ -94,12 +94,29 @@ impl<'n, 'p> Line<'n, 'p> {
 
     /// Text that must be there.
     pub(super) fn text(&mut self, key: &'static str) -> Result<String, String> {
+        match self.perhaps_empty(key)? {
+            text if text.is_empty() => Err(format!("`{key}` is empty")),
+            text => Ok(text),
+        }
+    }
+
+    /// The answer. One dataset has an empty one, and a record is not taken away for it.
+    pub(super) fn answer(&mut self) -> Result<String, String> {
+        let answer = self.perhaps_empty("answer")?;
+        if answer.is_empty() {
+            let what = "`answer` is empty: no answer can be right";
+            self.notes.find(self.place, Outcome::Kept, what.into());
+        }
+        Ok(answer)
+    }
+
+    fn perhaps_empty(&mut self, key: &'static str) -> Result<String, String> {
         match self.take(key) {
             None => Err(format!("`{key}` is missing")),
+            Some(Value::String(text)) if text.is_empty() => Ok(text),
             Some(value) => {
                 let text = self.plain(key, value)?;
-                self.collapsed(key, text)
-                    .ok_or_else(|| format!("`{key}` is empty"))
+                Ok(self.collapsed(key, text).unwrap_or_default())
             }
         }
     }
@@ -192,7 +209,7 @@ impl<'n, 'p> Line<'n, 'p> {
     /// `None` if nothing is left.
     fn collapsed(&mut self, key: &str, written: String) -> Option<String> {
         let text = collapse(&written);
-        if !text.is_empty() && text != written {
+        if text != written {
             let written = shown(&Value::String(written));
             self.repaired(format!("`{key}` is {written}: stray white space dropped"));
         }

@@ -29,7 +29,7 @@ const YES_NO: [&str; 6] = ["yes", "no", "是", "否", "是的", "不是"];
 pub(crate) fn question(line: &mut Line<'_, '_>, id: String) -> Result<Question, String> {
     let image = line.image()?;
     let question = line.text("question")?;
-    let answer = line.text("answer")?;
+    let answer = line.answer()?;
     let answer_type = match line.word("answer_type", &ANSWER_TYPES, &[])? {
         Some(told) => told,
         None => {

@@ -215,7 +215,7 @@ impl Source {
         let folder = |place: &str| place.is_empty() || place.ends_with('/');
         let fits = |(ours, theirs): (&String, &String)| folder(ours) == folder(theirs);
         if !self.names.iter().all(fits) {
-            return Some("`names` must map files to files and folders (ending in `/`) to folders");
+            return Some("`names` must map files to files, and folders to folders (ending in `/`)");
         }
         None
     }

@@ -9,12 +9,12 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::Shard;
-use crate::file::sha256_file;
+use crate::file::sha256_read;
 use crate::manifest::is_sha256;
 
 const LOCK_FILE: &str = ".lock";
@@ -89,7 +89,7 @@ impl Cache {
         let partial = self.path(shard, PARTIAL);
         let done = bring(&mut file)
             .and_then(|()| file.sync_all())
-            .and_then(|()| check(&partial, shard))
+            .and_then(|()| check(&mut file, shard))
             .and_then(|()| {
                 // So that nobody who makes room sees it under neither name.
                 let _lock = self.lock()?;
@@ -249,8 +249,10 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn check(path: &Path, shard: &Shard) -> io::Result<()> {
-    let found = sha256_file(path)?;
+/// Through the handle that holds the lock: some systems let no other read.
+fn check(file: &mut File, shard: &Shard) -> io::Result<()> {
+    file.seek(SeekFrom::Start(0))?;
+    let found = sha256_read(file)?;
     if found == shard.sha256 {
         return Ok(());
     }

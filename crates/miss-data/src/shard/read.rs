@@ -1,6 +1,6 @@
 //! Reading samples, from wherever the shards lie.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -18,8 +18,9 @@ use super::{INDEX_FILE, MAX_INDEX_BYTES};
 use crate::file::{hex, sha256_hex};
 use crate::format::Kind;
 
-/// Indices of shards held in memory.
-const INDICES: usize = 32;
+/// Indices of shards are held in memory for so many samples (some 300 bytes each): a smaller set can
+/// be read in any order, a larger one is best read in that of [`Shards::order`].
+const INDEXED_SAMPLES: usize = 1 << 18;
 /// A shard is brought whole when so many of its samples were asked for lately.
 const WORTH_BRINGING: u32 = 3;
 /// "Lately" is among so many shards, or as many as the cache holds.
@@ -38,7 +39,16 @@ pub struct Shards {
     cache: Option<Cache>,
     /// The shards asked for last, with how often; the latest first.
     lately: Mutex<VecDeque<(usize, u32)>>,
-    indices: Mutex<VecDeque<(usize, Arc<ShardIndex>)>>,
+    indices: Mutex<Indices>,
+}
+
+/// Indices of the shards that were read lately, by number.
+#[derive(Default)]
+struct Indices {
+    /// Each with when it was last used.
+    held: HashMap<usize, (Arc<ShardIndex>, u64)>,
+    samples: usize,
+    clock: u64,
 }
 
 /// A sample as it was read, compared with its hash.
@@ -130,7 +140,9 @@ pub enum ShardError {
 impl Shards {
     /// Opens the set at `location`: a folder, an address `http://…` or `https://…` (feature
     /// `fetch`), or `s3://…`, `gs://…`, `az://…` or `file://…` (feature `object-store`). A folder
-    /// needs no `cache` and uses none.
+    /// needs no `cache` and uses none. An object store takes its credentials from the environment, as
+    /// its own tools do (`AWS_…`, `GOOGLE_…`, `AZURE_…`), and is not to be used from within an
+    /// asynchronous runtime.
     ///
     /// # Errors
     ///
@@ -155,7 +167,7 @@ impl Shards {
                     },
                 })?;
         let set = Set::parse(&bytes, &place)?;
-        if let Source::Folder(folder) = &source {
+        if let Some(folder) = source.folder() {
             set.shards
                 .iter()
                 .try_for_each(|shard| check_size(folder, shard))?;
@@ -167,7 +179,7 @@ impl Shards {
             samples
         }));
         Ok(Self {
-            cache: cache.filter(|_| source.is_remote()),
+            cache: cache.filter(|_| source.folder().is_none()),
             source,
             set,
             starts,
@@ -313,15 +325,8 @@ impl Shards {
 
     fn index_of(&self, number: usize, shard: &Shard) -> Result<Arc<ShardIndex>, ShardError> {
         let lock = || self.indices.lock().unwrap_or_else(PoisonError::into_inner);
-        {
-            let mut indices = lock();
-            if let Some(place) = indices.iter().position(|(other, _)| *other == number)
-                && let Some(found) = indices.remove(place)
-            {
-                let index = Arc::clone(&found.1);
-                indices.push_front(found);
-                return Ok(index);
-            }
+        if let Some(found) = lock().find(number) {
+            return Ok(found);
         }
         // Not under the lock: other threads go on with other shards meanwhile.
         let file = shard.index_file();
@@ -337,9 +342,7 @@ impl Shards {
             });
         }
         let index = Arc::new(ShardIndex::parse(&bytes, shard, &place)?);
-        let mut indices = lock();
-        indices.push_front((number, Arc::clone(&index)));
-        indices.truncate(INDICES);
+        lock().keep(number, &index);
         Ok(index)
     }
 
@@ -347,6 +350,34 @@ impl Shards {
         ShardError::Io {
             place: self.source.place(file),
             source,
+        }
+    }
+}
+
+impl Indices {
+    fn find(&mut self, number: usize) -> Option<Arc<ShardIndex>> {
+        let (found, used) = self.held.get_mut(&number)?;
+        self.clock += 1;
+        *used = self.clock;
+        Some(Arc::clone(found))
+    }
+
+    fn keep(&mut self, number: usize, index: &Arc<ShardIndex>) {
+        self.clock += 1;
+        let entry = (Arc::clone(index), self.clock);
+        self.samples += index.samples.len();
+        if let Some((same, _)) = self.held.insert(number, entry) {
+            // Another thread was faster.
+            self.samples -= same.samples.len();
+        }
+        while self.samples > INDEXED_SAMPLES && self.held.len() > 1 {
+            let oldest = self.held.iter().min_by_key(|(_, (_, used))| *used);
+            let Some(oldest) = oldest.map(|(&number, _)| number) else {
+                return;
+            };
+            if let Some((gone, _)) = self.held.remove(&oldest) {
+                self.samples -= gone.samples.len();
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Shard;
 
@@ -49,9 +49,13 @@ impl Source {
         }
     }
 
-    /// Whether a cache is of use.
-    pub(super) fn is_remote(&self) -> bool {
-        !matches!(self, Self::Folder(_))
+    /// The folder, if the shards lie on this machine: then no cache is of use.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            #[cfg(any(feature = "fetch", feature = "object-store"))]
+            _ => None,
+        }
     }
 
     /// The name of `file` in messages.

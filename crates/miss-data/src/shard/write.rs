@@ -96,10 +96,10 @@ pub enum WriteError {
         /// What is wrong.
         what: String,
     },
-    /// The folder holds a set already.
-    #[error("{path} exists already: choose another folder, or remove the set in it first", path = path.display())]
+    /// The folder is not empty.
+    #[error("{path} exists already: choose an empty folder for the shards, or remove what is there first", path = path.display())]
     Exists {
-        /// The set's index.
+        /// What is in the folder: the index of another set, or another file.
         path: PathBuf,
     },
     /// Another process writes there.
@@ -140,8 +140,8 @@ pub enum WriteError {
 /// the folder `out`. One sample an image, in the order in which the records first name them; the
 /// same input gives the same bytes.
 ///
-/// A killed write leaves no `index.json`, hence no set; writing again into the same folder starts
-/// afresh.
+/// The folder must be missing or empty, or hold what a write that failed or was killed has left:
+/// that is no set, for want of an `index.json`, and is removed.
 ///
 /// # Errors
 ///
@@ -159,6 +159,7 @@ pub fn write<R: Record>(
     };
     fs::create_dir_all(out).map_err(at(out))?;
     let lock_path = out.join(LOCK_FILE);
+    let left = lock_path.exists();
     let lock = File::create(&lock_path).map_err(at(&lock_path))?;
     lock.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => WriteError::Busy { path: out.into() },
@@ -167,6 +168,21 @@ pub fn write<R: Record>(
     let set_path = out.join(INDEX_FILE);
     if set_path.exists() {
         return Err(WriteError::Exists { path: set_path });
+    }
+    for entry in fs::read_dir(out).map_err(at(out))? {
+        let path = entry.map_err(at(out))?.path();
+        if path == lock_path {
+            continue;
+        }
+        if !(left && is_ours(&path)) {
+            if !left {
+                // So that the next write does not take it for ours.
+                let _ = fs::remove_file(&lock_path);
+            }
+            return Err(WriteError::Exists { path });
+        }
+        // Among new shards an old one would look like one of theirs.
+        fs::remove_file(&path).map_err(at(&path))?;
     }
     let mut writer = Writer {
         out,
@@ -374,6 +390,21 @@ fn by_image<R: Record>(records: &[R]) -> Vec<(&str, Vec<&R>)> {
         groups[place].1.push(record);
     }
     groups
+}
+
+/// Whether a file has a name that a write gives: of a shard, its index or a temporary file.
+fn is_ours(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
+    let numbered = |name: &str| {
+        let number = name.rsplit_once('-').map(|(_, number)| number);
+        number.is_some_and(|text| text.len() >= 6 && text.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let stem = name
+        .strip_suffix(".index.json")
+        .or_else(|| name.strip_suffix(".tar"));
+    name.starts_with('.') && name.ends_with(".tmp") || stem.is_some_and(numbered)
 }
 
 fn read_image(root: &Path, image: &str) -> Result<Vec<u8>, String> {

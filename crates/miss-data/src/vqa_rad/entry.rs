@@ -1,5 +1,7 @@
 //! One row as the files of VQA-RAD have it.
 
+use serde_json::Value;
+
 use crate::record::{AnswerType, Language, Part, Question};
 use crate::rows::{Row, collapse};
 
@@ -13,8 +15,9 @@ const MISSPELT_TYPES: [(&str, &str); 2] = [("ATRIB", "ATTRIB"), ("PRSE", "PRES")
 /// is its digits, and the text `NULL`, JSON's null and an absent field are `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Number of the question within its file. Official and MEVF numbers do not match.
-    pub qid: u64,
+    /// Number of the question within its file; absent only from own data in this layout. Official and
+    /// MEVF numbers do not match.
+    pub qid: Option<u64>,
     /// How the question came about, and in the official release which part it belongs to.
     pub phrase_type: PhraseType,
     /// Shared by a question and its rewording. Official release only, as are all fields down to
@@ -62,7 +65,10 @@ pub enum PhraseType {
 impl Entry {
     pub(super) fn of(row: &mut Row<'_>) -> Result<Self, String> {
         Ok(Self {
-            qid: row.whole("qid")?,
+            qid: match row.value("qid") {
+                Err(_) | Ok(Value::Null) => None,
+                Ok(_) => Some(row.whole("qid")?),
+            },
             phrase_type: phrase_type(row)?,
             qid_linked_id: optional(row, "qid_linked_id")?,
             image_case_url: optional(row, "image_case_url")?,
@@ -119,7 +125,7 @@ fn written(row: &mut Row<'_>, key: &str) -> Result<String, String> {
 
 fn optional(row: &mut Row<'_>, key: &str) -> Result<Option<String>, String> {
     match row.value(key) {
-        Err(_) | Ok(serde_json::Value::Null) => Ok(None),
+        Err(_) | Ok(Value::Null) => Ok(None),
         Ok(_) => written(row, key).map(|text| (text.trim() != "NULL").then_some(text)),
     }
 }

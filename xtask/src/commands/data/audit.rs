@@ -1,11 +1,12 @@
-//! `cargo xtask data audit`: what leaks from training into test, for both ways of dividing.
+//! `cargo xtask data audit`: what leaks from training into test.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use miss_data::Manifest;
-use miss_data::split::{image_disjoint, official};
+use miss_data::audit::Images;
+use miss_data::{SplitKind, split};
+use serde_json::json;
 
-use super::verify::embedded_manifest;
+use super::dataset::Dataset;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::rows;
@@ -13,37 +14,59 @@ use crate::stages::audited;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The manifest [default: that of the embedded data]
-    #[arg(long, value_name = "FILE")]
-    manifest: Option<PathBuf>,
-    /// Folder of the files [default: the manifest's folder]
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
-    /// Seed of the image-disjoint split
+    #[command(flatten)]
+    dataset: Dataset,
+    /// Ways of dividing to look at [default: all that fit the data]
+    #[arg(long = "split", value_name = "KIND")]
+    splits: Vec<SplitKind>,
+    /// Seed of splits that draw
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Share of the questions on the test side of the image-disjoint split
+    /// Share of the questions on the test side of splits that draw
     #[arg(long, default_value_t = 0.2)]
     test_fraction: f64,
+    /// Also write everything, with every pair that is the same, to this JSON file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let path = arguments.manifest.clone().unwrap_or_else(embedded_manifest);
-    let beside = || path.parent().unwrap_or(Path::new("")).to_owned();
-    let root = arguments.root.clone().unwrap_or_else(beside);
-    let manifest = Manifest::read(&path).map_err(Failure::data)?;
-    let questions = rows::questions(&root)?;
-    let disjoint = image_disjoint(&questions, arguments.seed, 0.0, arguments.test_fraction)
-        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-
+    let (manifest, root) = arguments.dataset.open()?;
+    let questions = rows::questions(manifest.format, &root)?;
+    let names = questions.iter().map(|row| &*row.image);
+    let images = Images::load(&root.join(manifest.format.images_dir()), names);
+    let kinds = match arguments.splits.as_slice() {
+        [] => SplitKind::ALL.as_slice(),
+        asked => asked,
+    };
     let mut exit = Exit::Ok;
-    for split in [official(&questions), disjoint] {
-        let audit = audited(&manifest, &questions, &split)?;
-        println!("{} {}\n{audit}", split.name, split.hash());
-        // Only what is declared disjoint must be: the official split is known to leak.
-        if audit.leaks() && split.name != "official" {
+    let mut all = Vec::new();
+    for &kind in kinds {
+        let split = match split::make(
+            kind,
+            &questions,
+            arguments.seed,
+            0.0,
+            arguments.test_fraction,
+        ) {
+            Ok(split) => split,
+            // Of all kinds, those that do not fit are left out; of kinds asked for, they are errors.
+            Err(split::SplitError::Unfit { .. }) if arguments.splits.is_empty() => continue,
+            Err(error) => return Err(Failure::new(Exit::Usage, error.to_string())),
+        };
+        let audit = audited(&questions, &split, &images)?;
+        println!("{} {}\n{audit}\n", split.name, split.hash());
+        // A kind that was asked for must not leak; of all, only those that promise not to.
+        if audit.leaks() && (kind.promises_no_leak() || !arguments.splits.is_empty()) {
             exit = Exit::Leak;
         }
+        all.push(json!({"split": split.name, "hash": split.hash(), "leaks": audit.leaks(), "audit": audit}));
+    }
+    if let Some(path) = &arguments.json {
+        let text =
+            json!({"dataset": manifest.name, "data": manifest.hash(), "audits": all}).to_string();
+        miss_data::write_atomic(path, text.as_bytes())
+            .map_err(|error| Failure::output(path, error))?;
     }
     Ok(exit)
 }

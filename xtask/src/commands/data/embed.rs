@@ -25,7 +25,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         "{}: {} files, {}, manifest {}",
         out.display(),
         manifest.files.len(),
-        units::bytes(manifest.files.iter().map(|file| file.bytes).sum()),
+        units::bytes(manifest.bytes()),
         manifest.hash()
     );
     Ok(Exit::Ok)

@@ -1,45 +1,66 @@
-//! `cargo xtask data verify`: compares files with their manifest.
+//! `cargo xtask data verify`: compares files with their manifest, and what a reader finds with its counts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use miss_data::Manifest;
-use miss_data::embed::MANIFEST_FILE;
+use miss_data::{Manifest, count};
 
-use crate::config::workspace;
+use super::dataset::Dataset;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::units;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The manifest [default: that of the embedded data]
-    #[arg(long, value_name = "FILE")]
-    manifest: Option<PathBuf>,
-    /// Folder of the files [default: the manifest's folder]
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    #[command(flatten)]
+    dataset: Dataset,
 }
 
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let path = arguments.manifest.clone().unwrap_or_else(embedded_manifest);
-    let beside = || path.parent().unwrap_or(Path::new("")).to_owned();
-    let root = arguments.root.clone().unwrap_or_else(beside);
-    let manifest = Manifest::read(&path).map_err(Failure::data)?;
-    let verified = manifest.verify(&root).map_err(Failure::data)?;
-    println!(
-        "{} {}: {} files, {}, as the manifest says ({})",
+    let (manifest, root) = arguments.dataset.open()?;
+    println!("{}", verified(&manifest, &root)?);
+    Ok(Exit::Ok)
+}
+
+/// One line that says that everything is as promised, and what could not be checked.
+pub fn verified(manifest: &Manifest, root: &Path) -> Result<String, Failure> {
+    if manifest.files.is_empty() {
+        let message = format!(
+            "the manifest of {} lists no file, so there is nothing to compare: {}",
+            manifest.name, manifest.terms
+        );
+        return Err(Failure::new(Exit::Data, message));
+    }
+    let verified = manifest.verify(root).map_err(Failure::data)?;
+    let counts = count::counts(manifest.format, root).map_err(Failure::data)?;
+    let wrong: Vec<String> = manifest
+        .counts
+        .iter()
+        .filter_map(|(what, promised)| match counts.get(what) {
+            Some(found) if found == promised => None,
+            Some(found) => Some(format!("{found} {what} instead of {promised}")),
+            None => Some(format!("no `{what}` of which there should be {promised}")),
+        })
+        .collect();
+    if !wrong.is_empty() {
+        let message = format!(
+            "the files of {} in {} are as its manifest says, but a reader finds {}; mend the manifest's counts",
+            manifest.name,
+            root.display(),
+            wrong.join(", ")
+        );
+        return Err(Failure::new(Exit::Data, message));
+    }
+    let unverified = match verified.unverified {
+        0 => String::new(),
+        files => format!("; {files} files have no known hash"),
+    };
+    Ok(format!(
+        "{} {}: {} files, {}, {} counts, as the manifest says{unverified} ({})",
         manifest.title,
         manifest.version,
         verified.files,
         units::bytes(verified.bytes),
+        manifest.counts.len(),
         manifest.licence
-    );
-    Ok(Exit::Ok)
-}
-
-/// The manifest of the data that every checkout has.
-pub fn embedded_manifest() -> PathBuf {
-    workspace()
-        .join("data-manifests/embedded")
-        .join(MANIFEST_FILE)
+    ))
 }

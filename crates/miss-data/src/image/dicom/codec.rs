@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::elements::Fault;
 use super::frame::Frame;
 use super::layout::Layout;
+use super::{jpeg_2000, jpeg_ls};
 use crate::image::jpeg;
 
 /// How Pixel Data is compressed.
@@ -13,6 +14,7 @@ pub(super) enum Codec {
     None,
     Rle,
     Jpeg,
+    JpegLs,
     Jpeg2000,
 }
 
@@ -27,7 +29,7 @@ impl Codec {
             Some(".5") => return Ok(Self::Rle),
             Some(".4.50" | ".4.51" | ".4.55" | ".4.57" | ".4.70") => return Ok(Self::Jpeg),
             Some(".4.90" | ".4.91") => return Ok(Self::Jpeg2000),
-            Some(".4.80" | ".4.81") => "JPEG-LS",
+            Some(".4.80" | ".4.81") => return Ok(Self::JpegLs),
             Some(".4.92" | ".4.93") => "JPEG 2000 part 2",
             Some(".4.110" | ".4.111" | ".4.112") => "JPEG XL",
             Some(".4.201" | ".4.202" | ".4.203") => "high-throughput JPEG 2000",
@@ -48,7 +50,8 @@ pub(super) fn decompress<'a>(
         Codec::None => Err("its pixels are not compressed".into()),
         Codec::Rle => rle(bytes, layout),
         Codec::Jpeg => jpeg(bytes, layout),
-        Codec::Jpeg2000 => jpeg_2000(bytes, layout),
+        Codec::JpegLs => jpeg_ls(bytes, layout),
+        Codec::Jpeg2000 => jpeg_2000::decode(bytes, layout),
     }
 }
 
@@ -116,6 +119,9 @@ fn unpack<'t>(packed: &[u8], mut target: impl Iterator<Item = &'t mut u8>) -> Op
     Some(())
 }
 
+/// Numbers of a JPEG frame; the decoder takes up to five bytes for each.
+const MAX_JPEG: usize = 64 << 20;
+
 /// JPEG, lossy with 8 bits or lossless.
 fn jpeg<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
     let failed =
@@ -139,6 +145,11 @@ fn jpeg<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
     let found = (width, height, channels);
     if found != (layout.width, layout.height, layout.samples) {
         return Err(mismatch("JPEG", found, layout));
+    }
+    if layout.pixels() * channels > MAX_JPEG {
+        return Err(format!(
+            "its JPEG frame has more than the {MAX_JPEG} numbers allowed; shrink it first"
+        ));
     }
     // Two bytes for numbers of more than eight bits, whatever is allocated.
     let wide = info.pixel_format == jpeg_decoder::PixelFormat::L16;
@@ -183,118 +194,47 @@ fn jpeg<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
     })
 }
 
+/// JPEG-LS.
+fn jpeg_ls<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
+    let expected = (
+        layout.width as usize,
+        layout.height as usize,
+        layout.samples,
+    );
+    let image =
+        jpeg_ls::decode(bytes, expected).map_err(|what| format!("its JPEG-LS frame {what}"))?;
+    if layout.allocated == 1 || image.bits > layout.allocated {
+        return Err(format!(
+            "its JPEG-LS frame has more bits than the {} allocated",
+            layout.allocated
+        ));
+    }
+    let size = layout.sample_bytes();
+    let values = image.planes.iter().flatten();
+    Ok(Frame {
+        bytes: values
+            .flat_map(|&value| padded(value.into(), size))
+            .collect(),
+        planar: true,
+        stored: layout.stored,
+        shift: 0,
+        rgb: false,
+    })
+}
+
 /// The `size` lowest bytes of a number, little endian.
-fn padded(value: u32, size: usize) -> impl Iterator<Item = u8> {
+pub(super) fn padded(value: u32, size: usize) -> impl Iterator<Item = u8> {
     value.to_le_bytes().into_iter().take(size)
 }
 
-fn mismatch(what: &str, (width, height, channels): (u32, u32, usize), layout: &Layout) -> Fault {
+/// A frame that is not of the announced size.
+pub(super) fn mismatch(
+    what: &str,
+    (width, height, channels): (u32, u32, usize),
+    layout: &Layout,
+) -> Fault {
     format!(
         "its {what} frame is {width} x {height} of {channels} channels, the file announces {} x {} of {}",
         layout.width, layout.height, layout.samples
     )
-}
-
-/// Numbers of a JPEG 2000 frame; the decoder takes about twelve bytes for each.
-const MAX_JPEG_2000: usize = 24 << 20;
-
-/// JPEG 2000, part 1.
-fn jpeg_2000<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
-    let failed = |error| {
-        format!("its JPEG 2000 frame cannot be decoded: {error}; convert it with `gdcmconv --raw`")
-    };
-    let signed = check_2000(bytes)?;
-    let settings = hayro_jpeg2000::DecodeSettings {
-        resolve_palette_indices: false,
-        ..Default::default()
-    };
-    let image = hayro_jpeg2000::Image::new(bytes, &settings).map_err(failed)?;
-    let channels = usize::from(image.color_space().num_channels()) + usize::from(image.has_alpha());
-    let found = (image.width(), image.height(), channels);
-    if found != (layout.width, layout.height, layout.samples) {
-        return Err(mismatch("JPEG 2000", found, layout));
-    }
-    if layout.pixels() * channels > MAX_JPEG_2000 {
-        return Err(format!(
-            "its JPEG 2000 frame has more than the {MAX_JPEG_2000} numbers allowed; shrink it first"
-        ));
-    }
-    let bits = u32::from(image.original_bit_depth());
-    if bits > layout.allocated || layout.allocated == 1 {
-        return Err(format!(
-            "its JPEG 2000 frame has {bits} bits, more than the {} allocated",
-            layout.allocated
-        ));
-    }
-    let mut context = hayro_jpeg2000::DecoderContext::default();
-    let decoded = image.decode(&mut context).map_err(failed)?;
-    let size = layout.sample_bytes();
-    let mask = u32::MAX >> (32 - bits);
-    // The decoder moves the numbers of signed components up into 0.., too.
-    let offset = if signed { 1 << (bits - 1) } else { 0 };
-    let mut frame = Vec::with_capacity(layout.frame_bytes());
-    for component in decoded.components() {
-        if component.samples().len() != layout.pixels() || u32::from(component.bit_depth()) != bits
-        {
-            return Err("its JPEG 2000 channels differ in size or bits".into());
-        }
-        let whole = component
-            .samples()
-            .iter()
-            .map(|&sample| sample.round().clamp(0.0, mask as f32) as u32);
-        frame.extend(whole.flat_map(|value| padded(value.wrapping_sub(offset) & mask, size)));
-    }
-    Ok(Frame {
-        bytes: Cow::Owned(frame),
-        planar: true,
-        stored: bits,
-        shift: 0,
-        rgb: !layout.photometric.starts_with("YBR_FULL"),
-    })
-}
-
-/// Whether the numbers are signed; an error for a stream that would cost far more than its size:
-/// tiles and precincts are allocated by the header alone (ITU-T T.800, A.5.1 and A.6.1).
-fn check_2000(bytes: &[u8]) -> Result<bool, Fault> {
-    let damaged = || "its JPEG 2000 frame has no size; fetch it again".to_owned();
-    let start = bytes
-        .windows(4)
-        .position(|four| four == [0xFF, 0x4F, 0xFF, 0x51])
-        .ok_or_else(damaged)?;
-    let header = bytes
-        .get(start..)
-        .and_then(|rest| rest.first_chunk::<43>())
-        .ok_or_else(damaged)?;
-    let word = |at: usize| {
-        u64::from(u32::from_be_bytes([
-            header[at],
-            header[at + 1],
-            header[at + 2],
-            header[at + 3],
-        ]))
-    };
-    let tiles = |size: u64, tile: u64| size.checked_div(tile).unwrap_or(u64::MAX);
-    if tiles(word(8), word(24)).saturating_mul(tiles(word(12), word(28))) > 65_535 {
-        return Err("its JPEG 2000 frame has more than the 65535 tiles allowed".into());
-    }
-    let mut at = start + 4 + usize::from(u16::from_be_bytes([header[4], header[5]]));
-    // The segments of the main header, up to the first tile.
-    while let Some(&[0xFF, marker, high, low]) =
-        bytes.get(at..).and_then(|rest| rest.first_chunk::<4>())
-    {
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        let segment = bytes.get(at + 4..at + 2 + length).unwrap_or_default();
-        // Precincts smaller than 16 pixels a side, except in the lowest resolutions where all are.
-        let precincts = match marker {
-            0x52 if segment.first().is_some_and(|style| style & 1 == 1) => segment.get(10..),
-            0x53 if segment.get(1).is_some_and(|style| style & 1 == 1) => segment.get(7..),
-            0x90 => break,
-            _ => None,
-        };
-        if precincts.is_some_and(|sizes| sizes.iter().any(|size| size & 15 < 4 || size >> 4 < 4)) {
-            return Err("its JPEG 2000 frame has precincts of less than 16 pixels, which are not supported; convert it with `gdcmconv --raw`".into());
-        }
-        at += 2 + length;
-    }
-    Ok(header[42] & 0x80 != 0)
 }

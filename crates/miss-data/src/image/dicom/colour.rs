@@ -1,6 +1,7 @@
 //! Colour to RGB of 8 bits (PS3.3, C.7.6.3.1.2 and C.7.9).
 
-use super::elements::{DataSet, Fault};
+use super::data_set::DataSet;
+use super::elements::Fault;
 use super::frame::Frame;
 use super::grey::entries;
 use super::layout::Layout;

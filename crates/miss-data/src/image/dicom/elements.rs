@@ -5,9 +5,10 @@
 //! against the bytes that hold them, nesting and the number of kept elements are limited.
 
 use std::borrow::Cow;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 
 use super::super::MAX_FILE_BYTES;
+use super::data_set::{DataSet, Value, name, number, text};
 use super::tags;
 
 /// Sequences within sequences beyond this depth are refused. Real files have up to about six.
@@ -51,20 +52,6 @@ pub(super) enum Pixels<'a> {
     },
 }
 
-/// The kept elements of a data set.
-#[derive(Debug, Default)]
-pub(super) struct DataSet<'a> {
-    elements: Vec<(u32, Value<'a>)>,
-    big_endian: bool,
-}
-
-#[derive(Debug)]
-enum Value<'a> {
-    /// `true` where the file says that its numbers have a sign (VR `SS`).
-    Bytes(Cow<'a, [u8]>, bool),
-    Items(Vec<DataSet<'a>>),
-}
-
 /// Reads the structure of a file, up to and including Pixel Data.
 pub(super) fn read(bytes: &[u8]) -> Result<File<'_>, Fault> {
     let start = match bytes.get(PREAMBLE..PREAMBLE + 4) {
@@ -91,8 +78,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<File<'_>, Fault> {
                 pixels: pixels.into_native_owned()?,
             });
         }
-        Some(_) => guess(rest).unwrap_or(LITTLE_EXPLICIT),
-        None => guess(rest).unwrap_or(LITTLE_IMPLICIT),
+        // Some writers name a syntax with VRs and leave them out.
+        Some(_) if !has_vr(rest) => LITTLE_IMPLICIT,
+        Some(_) => LITTLE_EXPLICIT,
+        None => guess(rest),
     };
     let mut walk = Walk::new(bytes, walk.at, encoding);
     let (elements, pixels) = walk.root()?;
@@ -113,27 +102,33 @@ const LITTLE_IMPLICIT: Encoding = Encoding {
     explicit: false,
 };
 
-/// The encoding as the first element shows it.
-fn guess(bytes: &[u8]) -> Option<Encoding> {
-    let head = bytes.first_chunk::<8>()?;
-    Some(Encoding {
+/// Whether the first element has a VR.
+fn has_vr(bytes: &[u8]) -> bool {
+    let vr = bytes.get(4..6).unwrap_or_default();
+    vr.len() == 2 && vr.iter().all(u8::is_ascii_uppercase)
+}
+
+/// The encoding as the first element shows it, where the file does not say.
+fn guess(bytes: &[u8]) -> Encoding {
+    Encoding {
         // The first group is a small number.
-        big_endian: head[0] == 0 && head[1] != 0,
-        explicit: head[4..6].iter().all(u8::is_ascii_uppercase),
-    })
+        big_endian: matches!(bytes, [0, 1..=255, ..]),
+        explicit: has_vr(bytes),
+    }
 }
 
 fn inflate(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
-    let mut inflated = Vec::new();
-    flate2::read::DeflateDecoder::new(bytes)
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut inflated)
-        .map_err(|error| format!("the deflated data set is damaged: {error}"))?;
-    if inflated.len() as u64 > MAX_FILE_BYTES {
+    let inflate = || flate2::read::DeflateDecoder::new(bytes).take(MAX_FILE_BYTES + 1);
+    let damaged = |error| format!("the deflated data set is damaged: {error}");
+    // Counted first: a vector that grows takes up to three times its content.
+    let length = io::copy(&mut inflate(), &mut io::sink()).map_err(damaged)?;
+    if length > MAX_FILE_BYTES {
         return Err(format!(
             "the deflated data set has more than the {MAX_FILE_BYTES} bytes allowed"
         ));
     }
+    let mut inflated = vec![0; length as usize];
+    inflate().read_exact(&mut inflated).map_err(damaged)?;
     Ok(inflated)
 }
 
@@ -425,87 +420,6 @@ const SHORT: [&[u8; 2]; 21] = [
     b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
 ];
 
-impl<'a> DataSet<'a> {
-    fn get(&self, tag: u32) -> Option<&Value<'a>> {
-        self.elements
-            .iter()
-            .find(|(found, _)| *found == tag)
-            .map(|(_, value)| value)
-    }
-
-    /// The value's bytes, if there are any.
-    pub(super) fn bytes(&self, tag: u32) -> Option<&[u8]> {
-        match self.get(tag)? {
-            Value::Bytes(bytes, _) => Some(bytes.as_ref()).filter(|bytes| !bytes.is_empty()),
-            Value::Items(_) => None,
-        }
-    }
-
-    /// The items of a sequence.
-    pub(super) fn items(&self, tag: u32) -> &[DataSet<'a>] {
-        match self.get(tag) {
-            Some(Value::Items(items)) => items,
-            _ => &[],
-        }
-    }
-
-    /// A text, without padding.
-    pub(super) fn text(&self, tag: u32) -> Option<&str> {
-        self.bytes(tag).map(text).filter(|text| !text.is_empty())
-    }
-
-    /// The 16-bit words of a value.
-    pub(super) fn words(&self, tag: u32) -> Option<Vec<u16>> {
-        let words = self.bytes(tag)?.chunks_exact(2);
-        Some(
-            words
-                .map(|word| number(word, self.big_endian) as u16)
-                .collect(),
-        )
-    }
-
-    /// The first 16-bit word of a value.
-    pub(super) fn word(&self, tag: u32) -> Option<u16> {
-        let word = self.bytes(tag)?.get(..2)?;
-        Some(number(word, self.big_endian) as u16)
-    }
-
-    /// Whether the file says that the value's words have a sign.
-    pub(super) fn is_signed(&self, tag: u32) -> bool {
-        matches!(self.get(tag), Some(Value::Bytes(_, true)))
-    }
-
-    /// The first of the decimal numbers in a text.
-    pub(super) fn decimal(&self, tag: u32) -> Result<Option<f64>, Fault> {
-        let Some(text) = self.text(tag) else {
-            return Ok(None);
-        };
-        let first = text.split('\\').next().unwrap_or_default().trim();
-        match first.parse::<f64>() {
-            _ if first.is_empty() => Ok(None),
-            Ok(value) if value.is_finite() => Ok(Some(value)),
-            _ => Err(format!("{} is {first:?}, which is no number", name(tag))),
-        }
-    }
-
-    fn into_owned<'b>(self) -> DataSet<'b> {
-        let own = |value| match value {
-            Value::Bytes(bytes, signed) => Value::Bytes(Cow::Owned(bytes.into_owned()), signed),
-            Value::Items(items) => {
-                Value::Items(items.into_iter().map(DataSet::into_owned).collect())
-            }
-        };
-        DataSet {
-            elements: self
-                .elements
-                .into_iter()
-                .map(|(tag, value)| (tag, own(value)))
-                .collect(),
-            big_endian: self.big_endian,
-        }
-    }
-}
-
 impl Pixels<'_> {
     fn into_native_owned<'b>(self) -> Result<Pixels<'b>, Fault> {
         match self {
@@ -515,24 +429,4 @@ impl Pixels<'_> {
             }
         }
     }
-}
-
-/// A tag as people write it.
-pub(super) fn name(tag: u32) -> String {
-    format!("element ({:04X},{:04X})", tag >> 16, tag & 0xFFFF)
-}
-
-/// An unsigned number of up to four bytes.
-fn number(bytes: &[u8], big_endian: bool) -> u64 {
-    let join = |value, &byte: &u8| value << 8 | u64::from(byte);
-    if big_endian {
-        bytes.iter().fold(0, join)
-    } else {
-        bytes.iter().rev().fold(0, join)
-    }
-}
-
-fn text(bytes: &[u8]) -> &str {
-    let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    valid.trim_matches([' ', '\0'])
 }

@@ -1,6 +1,7 @@
 //! Grey values to bytes (PS3.3, C.11.1 and C.11.2; PS3.4, N.2).
 
-use super::elements::{DataSet, Fault};
+use super::data_set::DataSet;
+use super::elements::Fault;
 use super::frame::Frame;
 use super::layout::Layout;
 use super::{DicomWindow, WindowShape, tags};

@@ -1,6 +1,7 @@
 //! The Image Pixel module: how the numbers of a frame lie (PS3.3, C.7.6.3).
 
-use super::elements::{DataSet, Fault};
+use super::data_set::DataSet;
+use super::elements::Fault;
 use super::{DicomFrame, MAX_FRAME_BYTES, tags};
 
 /// How a frame's numbers lie.

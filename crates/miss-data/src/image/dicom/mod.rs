@@ -8,9 +8,12 @@
 
 mod codec;
 mod colour;
+mod data_set;
 mod elements;
 mod frame;
 mod grey;
+mod jpeg_2000;
+mod jpeg_ls;
 mod layout;
 mod tags;
 
