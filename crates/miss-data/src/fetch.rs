@@ -9,6 +9,7 @@ mod plan;
 mod transfer;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -328,7 +329,11 @@ impl Run<'_> {
         let extracted = extract(&path, kind, members, self.root);
         // Right or wrong, it has done its duty.
         let removed = fs::remove_file(&path);
-        let extracted = extracted.map_err(|error| format!("{error} (from {address})"))?;
+        let from = |what: &dyn fmt::Display| format!("{what} (from {address})");
+        let mut extracted = extracted.map_err(|error| from(&error))?;
+        for problem in &mut extracted.problems {
+            problem.what = from(&problem.what);
+        }
         removed.map_err(|error| format!("cannot delete {}: {error}", path.display()))?;
         Ok((extracted, bytes))
     }
