@@ -199,6 +199,11 @@ mod tests {
 
         let file = root.join("mine.toml");
         manifest.write(&file).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(
+            !text.contains(root.to_str().unwrap()),
+            "where it lies is private"
+        );
         assert_eq!(Manifest::read(&file).unwrap(), manifest);
         let again = describe(root, "mine", "CC0-1.0", manifest.format, Counts::new()).unwrap();
         assert_eq!(again.files, manifest.files, "the manifest is no data");
