@@ -124,6 +124,7 @@ pub fn extract(
         root,
         wanted,
         done: BTreeSet::new(),
+        first: None,
         result: Extracted::default(),
     };
     match kind {
@@ -139,7 +140,14 @@ pub fn extract(
         .filter(|(name, _)| !sink.done.contains(name.as_str()))
         .map(|(name, entry)| Problem {
             path: entry.path.clone(),
-            what: format!("archive {} has no member `{name}`", path.display()),
+            what: format!(
+                "archive {} has no member `{name}`{}",
+                path.display(),
+                match &sink.first {
+                    Some(first) => format!(" (its first is `{first}`)"),
+                    None => String::new(),
+                }
+            ),
         });
     let mut result = sink.result;
     result.problems.extend(absent);
@@ -153,6 +161,8 @@ struct Sink<'a> {
     wanted: &'a BTreeMap<String, &'a FileEntry>,
     /// Members that were met.
     done: BTreeSet<&'a str>,
+    /// The archive's first file: says how names in it begin where the wanted ones are not found.
+    first: Option<String>,
     result: Extracted,
 }
 
@@ -167,6 +177,9 @@ impl<'a> Sink<'a> {
             return Err(self.hostile(name, "lies outside the archive's folder"));
         }
         let plain = name.strip_prefix("./").unwrap_or(name);
+        if self.first.is_none() && !plain.ends_with('/') && !plain.is_empty() {
+            self.first = Some(shortened(plain));
+        }
         let Some((wanted, entry)) = self.wanted.get_key_value(plain) else {
             return Ok(None);
         };
@@ -246,7 +259,7 @@ impl<'a> Sink<'a> {
     fn hostile(&self, member: &str, what: &'static str) -> ArchiveError {
         ArchiveError::Hostile {
             archive: self.archive.into(),
-            member: member.chars().take(200).collect(),
+            member: shortened(member),
             what,
         }
     }
@@ -264,4 +277,13 @@ impl<'a> Sink<'a> {
             what: what.to_string(),
         }
     }
+}
+
+/// A name for a message, whatever somebody made of it.
+fn shortened(name: &str) -> String {
+    let plain = |letter: char| match letter.is_control() {
+        true => char::REPLACEMENT_CHARACTER,
+        false => letter,
+    };
+    name.chars().take(200).map(plain).collect()
 }

@@ -45,7 +45,9 @@ fn write_card(text: &mut String, manifest: &Manifest) -> std::fmt::Result {
             ),
         },
     )?;
-    row("content", &format!("`{}`", manifest.hash()))?;
+    if unhashed == 0 && !manifest.files.is_empty() {
+        row("content", &format!("`{}`", manifest.hash()))?;
+    }
 
     if !manifest.counts.is_empty() {
         let source = match manifest.counts_verified {

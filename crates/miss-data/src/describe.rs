@@ -8,7 +8,9 @@ use thiserror::Error;
 
 use crate::file::PART_SUFFIX;
 use crate::format::Format;
-use crate::manifest::{Access, Counts, FileEntry, Manifest, is_name, stays_below};
+use crate::manifest::{
+    Access, Counts, FileEntry, LICENCE_REMEDY, Manifest, is_licence, is_name, stays_below,
+};
 
 /// Files of one dataset, at most.
 const MAX_FILES: usize = 4_000_000;
@@ -23,6 +25,12 @@ pub enum DescribeError {
     Name {
         /// The name.
         name: String,
+    },
+    /// The licence cannot stand in a manifest.
+    #[error("licence `{licence}` {LICENCE_REMEDY}")]
+    Licence {
+        /// The licence.
+        licence: String,
     },
     /// A file or folder cannot be read.
     #[error("cannot read {path}: {source}; a manifest names every file of the folder, so all must be readable", path = path.display())]
@@ -59,7 +67,7 @@ pub enum DescribeError {
 ///
 /// # Errors
 ///
-/// [`DescribeError`]: a name that cannot be one, a file that cannot be read or named.
+/// [`DescribeError`]: a name or licence that cannot be one, a file that cannot be read or named.
 pub fn describe(
     root: &Path,
     name: &str,
@@ -69,6 +77,11 @@ pub fn describe(
 ) -> Result<Manifest, DescribeError> {
     if !is_name(name) {
         return Err(DescribeError::Name { name: name.into() });
+    }
+    if !is_licence(licence) {
+        return Err(DescribeError::Licence {
+            licence: licence.into(),
+        });
     }
     let mut paths = Vec::new();
     walk(root, "", 0, &mut paths)?;
@@ -186,6 +199,11 @@ mod tests {
 
         let file = root.join("mine.toml");
         manifest.write(&file).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(
+            !text.contains(root.to_str().unwrap()),
+            "where it lies is private"
+        );
         assert_eq!(Manifest::read(&file).unwrap(), manifest);
         let again = describe(root, "mine", "CC0-1.0", manifest.format, Counts::new()).unwrap();
         assert_eq!(again.files, manifest.files, "the manifest is no data");
@@ -199,6 +217,11 @@ mod tests {
             described.unwrap_err().to_string()
         };
         assert!(mine(root.path(), "My data").contains("`My data`"));
+        for licence in ["", "CC BY 4.0", "CC-BY-4.0 OR", "AND", "ours!"] {
+            let described = describe(root.path(), "mine", licence, Format::Slake, Counts::new());
+            let message = described.unwrap_err().to_string();
+            assert!(message.contains("LicenseRef-NAME"), "{licence}: {message}");
+        }
         let absent = root.path().join("absent");
         assert!(mine(&absent, "mine").contains("absent"));
         if cfg!(unix) {

@@ -4,28 +4,32 @@
 //! only when size and hash are the manifest's. What was cut off goes on where it stopped, also in
 //! another run.
 
+mod error;
 mod http;
 mod plan;
 mod transfer;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use thiserror::Error;
-
 use crate::archive::{self, extract};
-use crate::manifest::{FileEntry, Lines, Manifest, Problem, Source};
+use crate::manifest::{FileEntry, Manifest, Problem, Source};
 
+pub use error::FetchError;
 use http::Client;
 use plan::{Plan, archive_kind, by_hand};
 use transfer::{Origin, bring};
 
 /// Files brought at once.
 const THREADS: usize = 4;
+/// Files in a row that no connection could be had for, after which the others are not tried: each
+/// takes its time to fail, and a dataset has thousands.
+const MAX_LOST: usize = 4;
 
 /// How to fetch.
 #[derive(Debug, Clone)]
@@ -83,71 +87,6 @@ pub struct Fetched {
     pub bytes: u64,
     /// Files whose hash the manifest does not know.
     pub unverified: usize,
-}
-
-/// Why a dataset is not all there.
-#[derive(Debug, Error)]
-pub enum FetchError {
-    /// The licence was not accepted.
-    #[error("{title} is licensed as {licence}. {note}{terms}\nNothing was brought: accept the licence first.", terms = spaced(terms))]
-    Licence {
-        /// The dataset's full name.
-        title: String,
-        /// SPDX expression.
-        licence: String,
-        /// Who states it, and terms beyond it.
-        note: String,
-        /// How gated data are obtained.
-        terms: String,
-    },
-    /// Only people can obtain it.
-    #[error("`{name}` cannot be downloaded by a program. {how}\nMissing below {root}: {list}", root = root.display(), list = Lines(missing))]
-    ByHand {
-        /// The manifest's name.
-        name: String,
-        /// How it is obtained.
-        how: String,
-        /// Where its files belong.
-        root: PathBuf,
-        /// Files that are missing or changed.
-        missing: Vec<Problem>,
-    },
-    /// Files are missing and no socket may be opened.
-    #[error("`{name}` is not all below {root}, and nothing is brought while offline: {list}", root = root.display(), list = Lines(missing))]
-    Offline {
-        /// The manifest's name.
-        name: String,
-        /// Where its files belong.
-        root: PathBuf,
-        /// Files that are missing or changed.
-        missing: Vec<Problem>,
-    },
-    /// Another run brings files to the same folder.
-    #[error("`{name}` is being brought to {root} by another run; wait for it, or end it", root = root.display())]
-    Locked {
-        /// The manifest's name.
-        name: String,
-        /// Where its files belong.
-        root: PathBuf,
-    },
-    /// The mirror does not have this dataset.
-    #[error("mirror: {what}")]
-    Mirror {
-        /// What is wrong.
-        what: String,
-    },
-    /// Files that could not be brought; those not listed are in their places.
-    #[error("{count} files of `{name}` could not be brought to {root}: {list}\nWhat was brought is kept; fetch again to go on{homepage}.", homepage = elsewhere(homepage), count = problems.len(), root = root.display(), list = Lines(problems))]
-    Files {
-        /// The manifest's name.
-        name: String,
-        /// Where its files belong.
-        root: PathBuf,
-        /// Where people can have them.
-        homepage: String,
-        /// All files that are missing, and why.
-        problems: Vec<Problem>,
-    },
 }
 
 /// Brings what is missing of a dataset to the folder `root`: files that are right already are left
@@ -213,6 +152,7 @@ pub fn fetch(
         client: Client::new(),
         pause: options.pause,
         progress,
+        lost: AtomicUsize::new(0),
     };
     let problems = run.carry_out(manifest, plan, &mut fetched);
     if problems.is_empty() {
@@ -231,6 +171,8 @@ struct Run<'a> {
     client: Client,
     pause: Duration,
     progress: &'a (dyn Fn(Progress<'_>) + Sync),
+    /// Files in a row given up because of the connection.
+    lost: AtomicUsize,
 }
 
 impl Run<'_> {
@@ -278,7 +220,10 @@ impl Run<'_> {
                     while let Some((entry, origin)) =
                         files.get(next.fetch_add(1, Ordering::Relaxed))
                     {
-                        let outcome = bring(self, entry, origin, &entry.path);
+                        let outcome = match self.lost.load(Ordering::Relaxed) {
+                            0..MAX_LOST => bring(self, entry, origin, &entry.path),
+                            lost => Err(format!("not tried: {lost} files before it failed")),
+                        };
                         let mut outcomes = outcomes.lock().unwrap_or_else(|lock| lock.into_inner());
                         outcomes.push((entry, outcome));
                     }
@@ -328,7 +273,11 @@ impl Run<'_> {
         let extracted = extract(&path, kind, members, self.root);
         // Right or wrong, it has done its duty.
         let removed = fs::remove_file(&path);
-        let extracted = extracted.map_err(|error| format!("{error} (from {address})"))?;
+        let from = |what: &dyn fmt::Display| format!("{what} (from {address})");
+        let mut extracted = extracted.map_err(|error| from(&error))?;
+        for problem in &mut extracted.problems {
+            problem.what = from(&problem.what);
+        }
         removed.map_err(|error| format!("cannot delete {}: {error}", path.display()))?;
         Ok((extracted, bytes))
     }
@@ -344,19 +293,5 @@ fn lock(root: &Path) -> Result<Option<File>, TryLockError> {
         Err(TryLockError::Error(_)) => Ok(None),
         Err(held) => Err(held),
         Ok(()) => Ok(Some(folder)),
-    }
-}
-
-fn elsewhere(homepage: &str) -> String {
-    match homepage {
-        "" => String::new(),
-        homepage => format!(", or obtain them by hand: {homepage}"),
-    }
-}
-
-fn spaced(terms: &str) -> String {
-    match terms {
-        "" => String::new(),
-        terms => format!(" {terms}"),
     }
 }

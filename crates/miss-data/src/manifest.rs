@@ -19,7 +19,7 @@ use crate::file::{sha256_hex, write_atomic};
 use crate::format::Format;
 
 pub use parse::ManifestError;
-pub(crate) use parse::{is_name, is_sha256};
+pub(crate) use parse::{LICENCE_REMEDY, is_licence, is_name, is_sha256};
 #[cfg(feature = "fetch")]
 pub(crate) use verify::Lines;
 pub use verify::{Problem, Verified, VerifyError};

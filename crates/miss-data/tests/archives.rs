@@ -219,7 +219,8 @@ fn absent_and_changed_members_are_named() {
             "{problems:?}"
         );
         assert!(
-            problems[1].starts_with("images/1.jpg: archive"),
+            problems[1].starts_with("images/1.jpg: archive")
+                && problems[1].contains("its first is `release/rows.json`"),
             "{problems:?}"
         );
         assert_eq!(problems.len(), 2);

@@ -6,48 +6,19 @@
 mod common;
 #[path = "common/server.rs"]
 mod server;
+#[path = "common/two_files.rs"]
+mod two_files;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use miss_data::Manifest;
 use miss_data::fetch::{FetchError, Fetched, Mirror, Options, fetch};
-use miss_data::manifest::{Access, FileEntry, Hub, Source, SourceKind};
+use miss_data::manifest::{Access, Hub, Source, SourceKind};
 use server::{Asked, Fault, Server};
-
-/// Large enough for several pieces.
-const LARGE: usize = 300_000;
-
-fn large() -> Vec<u8> {
-    (0..LARGE).map(|at| (at * at / 7 % 251) as u8).collect()
-}
-
-/// A manifest of two files and the files.
-fn tiny() -> (Manifest, BTreeMap<&'static str, Vec<u8>>) {
-    let files = BTreeMap::from([("images/ä b.bin", large()), ("rows.json", b"[1]".to_vec())]);
-    let text = r#"
-name = "tiny"
-title = "Two files"
-version = "1"
-format = "questions-jsonl"
-licence = "CC0-1.0"
-licence_note = "Ours."
-homepage = "https://example.org/tiny"
-citation = "None."
-mirror = "tiny"
-counts_verified = false
-"#;
-    let mut manifest = Manifest::parse(text, Path::new("tiny.toml")).unwrap();
-    let entries = files
-        .iter()
-        .map(|(path, content)| FileEntry::of(path, content));
-    manifest.files = entries.collect();
-    (manifest, files)
-}
+use two_files::{BIG, LARGE, failed, large, options, run, serve, tiny};
 
 fn source(kind: SourceKind, location: String) -> Source {
     Source {
@@ -60,34 +31,6 @@ fn source(kind: SourceKind, location: String) -> Source {
         serves: Vec::new(),
         names: BTreeMap::new(),
     }
-}
-
-fn options(mirror: Option<Mirror>) -> Options {
-    Options {
-        mirror,
-        offline: false,
-        accept_licence: true,
-        pause: Duration::from_millis(1),
-    }
-}
-
-fn serve() -> (Manifest, Server, Options) {
-    let (manifest, files) = tiny();
-    let files = files.into_iter().map(|(path, content)| {
-        let path = path.replace("ä b", "%C3%A4%20b");
-        (format!("/data/tiny/{path}"), content)
-    });
-    let server = Server::start(files);
-    let options = options(Some(Mirror::Url(format!("{}/data/", server.address))));
-    (manifest, server, options)
-}
-
-fn run(manifest: &Manifest, root: &Path, options: &Options) -> Result<Fetched, FetchError> {
-    fetch(manifest, root, options, &|_| {})
-}
-
-fn failed(manifest: &Manifest, root: &Path, options: &Options) -> String {
-    run(manifest, root, options).unwrap_err().to_string()
 }
 
 /// Files below a folder that are not in the manifest.
@@ -109,8 +52,6 @@ fn strays(manifest: &Manifest, root: &Path) -> Vec<String> {
     }
     found
 }
-
-const BIG: &str = "/data/tiny/images/%C3%A4%20b.bin";
 
 #[test]
 fn a_mirror_address_gives_all_files_and_a_second_run_asks_for_none() {
@@ -310,71 +251,6 @@ fn a_redirect_is_followed_and_a_busy_server_asked_again() {
     run(&manifest, root.path(), &options).unwrap();
     assert_eq!(elsewhere.asked().len(), 1);
     manifest.verify(root.path()).unwrap();
-}
-
-#[test]
-fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
-    let (manifest, server, options) = serve();
-    server.fault(BIG, [Fault::Busy(1)]);
-    let root = tempfile::tempdir().unwrap();
-    let start = Instant::now();
-    run(&manifest, root.path(), &options).unwrap();
-    // Its own pause is a millisecond.
-    assert!(start.elapsed() >= Duration::from_secs(1));
-
-    let (manifest, server, options) = serve();
-    server.fault(BIG, vec![Fault::Busy(3600); 20]);
-    let root = tempfile::tempdir().unwrap();
-    let message = failed(&manifest, root.path(), &options);
-    assert!(message.contains("for 3600 seconds"), "{message}");
-    let asked = server.asked();
-    assert_eq!(asked.iter().filter(|ask| ask.path == BIG).count(), 1);
-}
-
-#[test]
-fn two_runs_do_not_write_into_one_folder() {
-    let (manifest, server, options) = serve();
-    let root = tempfile::tempdir().unwrap();
-    let other = fs::File::open(root.path()).unwrap();
-    other.lock().unwrap();
-    let error = run(&manifest, root.path(), &options).unwrap_err();
-    assert!(matches!(error, FetchError::Locked { .. }), "{error}");
-    assert!(server.asked().is_empty());
-    drop(other);
-    run(&manifest, root.path(), &options).unwrap();
-}
-
-/// A proxy is taken from the environment, which a test cannot change for itself.
-#[test]
-#[ignore = "the child of `proxies_of_the_environment_are_respected`"]
-fn fetches_from_a_host_that_does_not_exist() {
-    let (manifest, _) = tiny();
-    let options = options(Some(Mirror::Url("http://data.invalid/".into())));
-    let root = tempfile::tempdir().unwrap();
-    assert!(failed(&manifest, root.path(), &options).contains("rows.json"));
-}
-
-#[test]
-fn proxies_of_the_environment_are_respected() {
-    let asked = |no_proxy: &str| {
-        let proxy = Server::start([]);
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--ignored"])
-            .arg("fetches_from_a_host_that_does_not_exist")
-            .env("ALL_PROXY", &proxy.address)
-            .env("NO_PROXY", no_proxy)
-            .output()
-            .unwrap();
-        let output = String::from_utf8_lossy(&child.stdout).into_owned();
-        assert!(output.contains("1 passed"), "{output}");
-        proxy.asked()
-    };
-    let through = asked("other.invalid");
-    assert!(
-        through.iter().any(|ask| ask.path.contains("data.invalid")),
-        "{through:?}"
-    );
-    assert!(asked("data.invalid").is_empty());
 }
 
 #[test]

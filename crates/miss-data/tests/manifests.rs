@@ -292,6 +292,11 @@ fn cards_tell_counts_licence_and_traps() {
             assert!(card.contains(&format!("| {name} | {count} |")), "{stem}");
         }
         assert_eq!(
+            card.contains(&manifest.hash()),
+            manifest.counts_verified,
+            "{stem}"
+        );
+        assert_eq!(
             card.contains("not checked"),
             !manifest.counts_verified,
             "{stem}"
@@ -369,6 +374,23 @@ fn croissant_names_every_hashed_file_and_takes_fields_from_them() {
             _ => 0,
         };
         assert_eq!(sets.len(), expected, "{stem}");
+    }
+}
+
+#[test]
+fn licences_are_spdx_expressions() {
+    // Forms that the specification's annex on expressions gives.
+    for licence in [
+        "CC0-1.0",
+        "LicenseRef-private",
+        "GPL-2.0+",
+        "LGPL-2.1-only OR MIT OR BSD-3-Clause",
+        "GPL-2.0-or-later WITH Bison-exception-2.2",
+        "LGPL-2.1-only AND (MIT OR BSD-3-Clause)",
+        "DocumentRef-a:LicenseRef-b",
+    ] {
+        let text = TEXT.replace("\"CC0-1.0\"", &format!("\"{licence}\""));
+        assert_eq!(parse(&text).unwrap().licence, licence);
     }
 }
 
@@ -461,6 +483,8 @@ fn what_cannot_be_meant_is_refused() {
     );
     for (from, to, expected) in [
         ("\"tiny\"", "\"../tiny\"", "name"),
+        ("\"CC0-1.0\"", "\"CC BY 4.0\"", "licence"),
+        ("\"CC0-1.0\"", "\"\"", "licence"),
         ("questions = 0", "Questions = 0", "count `Questions`"),
         ("https://example.org/files", "ftp://example.org", "source 1"),
         ("https://example.org/files", "hub:a", "hub repository"),

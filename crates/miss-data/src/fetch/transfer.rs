@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -83,7 +84,10 @@ pub(super) fn bring(
         let before = transfer.came;
         let stop = match transfer.attempt(&mut part) {
             Ok(()) => match part.finish(entry) {
-                Ok(_) => return Ok(transfer.came),
+                Ok(_) => {
+                    run.lost.store(0, Ordering::Relaxed);
+                    return Ok(transfer.came);
+                }
                 Err(PartError::Content(_)) if left_over => {
                     left_over = false;
                     part = open(false)?;
@@ -105,7 +109,11 @@ pub(super) fn bring(
         };
         connections += 1;
         let again = failures <= MAX_FAILURES && connections < MAX_CONNECTIONS;
+        let lost = wait.is_some();
         let Some(wait) = wait.filter(|_| again) else {
+            if lost {
+                run.lost.fetch_add(1, Ordering::Relaxed);
+            }
             let kept = if hashed { part.bytes() } else { 0 };
             // What is worth nothing is not left lying about.
             if kept == 0 {

@@ -15,6 +15,9 @@ use super::{Access, Counts, Hub, Manifest, Source, SourceKind, stays_below};
 
 /// A manifest of a million files has some 150 MB.
 const MAX_BYTES: u64 = 256 << 20;
+/// What a licence must be.
+pub(crate) const LICENCE_REMEDY: &str = "must be an SPDX expression such as CC-BY-4.0; one that SPDX does not list is \
+     written LicenseRef-NAME";
 
 /// Why a manifest could not be read.
 #[derive(Debug, Error)]
@@ -120,6 +123,9 @@ impl Manifest {
     fn mistake(&self) -> Option<(String, &'static str)> {
         if !is_name(&self.name) {
             return Some(("name".into(), "lower-case letters, digits and hyphens only"));
+        }
+        if !is_licence(&self.licence) {
+            return Some(("licence".into(), LICENCE_REMEDY));
         }
         if self
             .mirror
@@ -257,6 +263,23 @@ pub(crate) fn is_name(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+/// Whether `text` has the form of an SPDX expression: names, joined by AND, OR and WITH. Whether
+/// SPDX lists the names is not asked.
+pub(crate) fn is_licence(text: &str) -> bool {
+    let words = text.split(|letter: char| letter.is_whitespace() || "()".contains(letter));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let joins = |word: &str| matches!(word, "AND" | "OR" | "WITH");
+    let names = |word: &str| {
+        word.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-.+:".contains(&byte))
+    };
+    words.len() % 2 == 1
+        && words
+            .iter()
+            .enumerate()
+            .all(|(at, word)| joins(word) == (at % 2 == 1) && names(word))
 }
 
 pub(crate) fn is_sha256(text: &str) -> bool {

@@ -1,5 +1,7 @@
 //! A small HTTP server that misbehaves as it is told to.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
