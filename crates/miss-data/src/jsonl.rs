@@ -44,7 +44,7 @@ use serde::Serialize;
 pub(crate) use fields::Fields;
 pub(crate) use line::Line;
 pub(crate) use notes::Notes;
-pub(crate) use records::{figure, question};
+pub(crate) use records::{figure, part_named, question};
 
 use crate::figure::Figure;
 use crate::file::write_atomic_with;

@@ -31,7 +31,7 @@ fn embedded() -> (Vec<Question>, PathBuf) {
     (read.records, root.join(vqa_rad::IMAGES_DIR))
 }
 
-/// The embedded copy in shards of at most 64 images: 315 images, hence five.
+/// The embedded copy in shards of at most 64 images: 314 images, hence five.
 fn written() -> (TempDir, Set) {
     let (questions, images) = embedded();
     let folder = tempfile::tempdir().unwrap();

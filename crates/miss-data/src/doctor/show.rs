@@ -22,7 +22,9 @@ pub(super) fn advice(report: &Report, few_dropped: bool) -> Vec<String> {
     say(
         ProblemKind::UnknownFormat,
         match report.records {
-            0 => "bring records: in a known format, or in a table or JSON that `data import` takes",
+            0 => {
+                "mend what cannot be imported, or bring records: in a known format, or as a table or JSON for `data import`"
+            }
             _ => "import what is not in a known format, with `data import`",
         },
     );

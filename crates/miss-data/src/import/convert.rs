@@ -11,7 +11,7 @@ use super::source::{Row, Source, of_reading};
 use super::{ImportError, Imported, Records, file_of};
 use crate::figure::Figure;
 use crate::format::Kind;
-use crate::jsonl::{IMAGES_DIR, Line, Notes, figure, question};
+use crate::jsonl::{IMAGES_DIR, Line, Notes, figure, part_named, question};
 use crate::lines::MAX_LINES;
 use crate::read::{Outcome, Place};
 use crate::rows::collapse;
@@ -107,8 +107,11 @@ fn decide(
             (Field::Caption, "caption=report"),
         ],
         Kind::LabelledImages => {
-            let problem = "only questions and figures are imported: put labelled images into one folder a class";
-            return Err(wrong(problem.into(), "caption=class"));
+            let what = "only questions and figures are imported: put labelled images into one folder a class";
+            return Err(ImportError::Source {
+                path: path.into(),
+                what: what.into(),
+            });
         }
     };
     for (field, example) in wanted {
@@ -311,7 +314,7 @@ impl Conversion<'_> {
         }
         let known = match field {
             Field::AnswerType => answer_type(&text),
-            Field::Part => part(&text),
+            Field::Part => part_named(&text).map(str::to_owned),
             Field::Language => Some(text.to_lowercase()),
             Field::QuestionTypes => {
                 let types = text.split([',', ';']).map(str::trim);
@@ -369,16 +372,6 @@ fn answer_type(text: &str) -> Option<String> {
     let known = match text.to_lowercase().as_str() {
         "closed" | "close" | "closed-ended" | "yes/no" | "yesno" | "yes_no" => "CLOSED",
         "open" | "open-ended" | "other" | "number" => "OPEN",
-        _ => return None,
-    };
-    Some(known.to_owned())
-}
-
-fn part(text: &str) -> Option<String> {
-    let known = match text.to_lowercase().as_str() {
-        "train" | "training" => "train",
-        "validation" | "val" | "valid" | "validate" | "dev" | "development" => "validation",
-        "test" | "testing" => "test",
         _ => return None,
     };
     Some(known.to_owned())
