@@ -15,13 +15,14 @@ pub struct ShardOrder {
     starts: Vec<usize>,
     window: usize,
     seed: u64,
-    /// The epoch that was asked for last, by its number: to make one takes a walk over the shards.
-    latest: Arc<Mutex<Option<(u64, Arc<ShardEpoch>)>>>,
+    /// The epoch that was asked for last: to make one takes a walk over the shards.
+    latest: Arc<Mutex<Option<Arc<ShardEpoch>>>>,
 }
 
 /// The order of one epoch. Holds three numbers a shard, none a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardEpoch {
+    number: u64,
     seed: u64,
     window: usize,
     /// First sample of each shard, the shards shuffled.
@@ -52,6 +53,7 @@ impl ShardOrder {
             .iter()
             .map(|&shard| self.starts[shard + 1] - self.starts[shard]);
         ShardEpoch {
+            number: epoch,
             seed: mix(&[self.seed, epoch]),
             window: self.window,
             positions: running_sum(sizes),
@@ -68,10 +70,10 @@ impl Epochs for ShardOrder {
     fn record(&self, epoch: u64, position: usize) -> usize {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let order = match &*latest {
-            Some((number, order)) if *number == epoch => Arc::clone(order),
+            Some(order) if order.number == epoch => Arc::clone(order),
             _ => {
                 let order = Arc::new(self.epoch(epoch));
-                *latest = Some((epoch, Arc::clone(&order)));
+                *latest = Some(Arc::clone(&order));
                 order
             }
         };
