@@ -78,12 +78,12 @@ fn write_card(text: &mut String, manifest: &Manifest) -> std::fmt::Result {
     }
     writeln!(text, "\n## How to get it\n")?;
     if manifest.access == Access::Open && manifest.sources.iter().any(is_fetched) {
-        writeln!(text, "- `data fetch {}`", manifest.name)?;
+        writeln!(text, "- `data fetch {} --accept-licence`", manifest.name)?;
     }
     if let Some(folder) = &manifest.mirror {
         writeln!(
             text,
-            "- `data fetch {} --mirror PLACE` from the folder `{folder}` of a mirror",
+            "- `data fetch {} --mirror PLACE --accept-licence` from the folder `{folder}` of a mirror",
             manifest.name
         )?;
     }
@@ -190,11 +190,13 @@ fn file_object(manifest: &Manifest, entry: &FileEntry) -> Option<Value> {
     }))
 }
 
-/// The folder of images as one set, of the most frequent kind of file in it.
+/// The folder of images as one set, of the kind of its first file.
 fn images(manifest: &Manifest) -> Option<Value> {
     let folder = manifest.format.images_dir();
     let inside = |entry: &&FileEntry| {
-        entry.path.starts_with(folder) && media_type(&entry.path).starts_with("image/")
+        let below = entry.path.strip_prefix(folder);
+        below.is_some_and(|path| path.starts_with('/'))
+            && media_type(&entry.path).starts_with("image/")
     };
     let kind = media_type(&manifest.files.iter().find(inside)?.path);
     Some(json!({

@@ -8,9 +8,7 @@ use thiserror::Error;
 
 use crate::file::PART_SUFFIX;
 use crate::format::Format;
-use crate::manifest::{
-    Access, Counts, FileEntry, Manifest, Source, SourceKind, is_name, stays_below,
-};
+use crate::manifest::{Access, Counts, FileEntry, Manifest, is_name, stays_below};
 
 /// Files of one dataset, at most.
 const MAX_FILES: usize = 4_000_000;
@@ -56,7 +54,8 @@ pub enum DescribeError {
 /// Left out are hidden files, half-brought files, and TOML files directly in the folder (manifests
 /// lie there). Links are not followed. `name` is what the data are called, `licence` an SPDX
 /// expression, `counts` what a reader found in them. What only their owner knows, such as a
-/// citation, is left empty.
+/// citation or where the data can be had, is left empty; where they lie on this machine is not
+/// said, since a manifest may be shared.
 ///
 /// # Errors
 ///
@@ -99,16 +98,7 @@ pub fn describe(
         hub: None,
         counts_verified: true,
         counts,
-        sources: vec![Source {
-            kind: SourceKind::ByHand,
-            location: root.display().to_string(),
-            verified: true,
-            note: "Described as found there.".into(),
-            bytes: None,
-            sha256: None,
-            serves: Vec::new(),
-            names: Default::default(),
-        }],
+        sources: Vec::new(),
         files: entries.into_iter().collect::<Result<_, _>>()?,
     })
 }

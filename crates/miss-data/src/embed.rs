@@ -173,7 +173,11 @@ pub fn embed(from: &Path, out: &Path) -> Result<Manifest, EmbedError> {
         source,
     })?;
     // The manifest comes last: where it stands, everything it names stands too.
-    contents.push((MANIFEST_FILE.to_owned(), manifest.to_toml().into_bytes()));
+    let toml = manifest.to_toml().map_err(|source| EmbedError::Write {
+        path: out.join(MANIFEST_FILE),
+        source,
+    })?;
+    contents.push((MANIFEST_FILE.to_owned(), toml.into_bytes()));
     for (path, bytes) in &contents {
         let path = out.join(path);
         write_atomic(&path, bytes).map_err(|source| EmbedError::Write { path, source })?;

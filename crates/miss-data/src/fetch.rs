@@ -9,7 +9,7 @@ mod plan;
 mod transfer;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -122,6 +122,14 @@ pub enum FetchError {
         /// Files that are missing or changed.
         missing: Vec<Problem>,
     },
+    /// Another run brings files to the same folder.
+    #[error("`{name}` is being brought to {root} by another run; wait for it, or end it", root = root.display())]
+    Locked {
+        /// The manifest's name.
+        name: String,
+        /// Where its files belong.
+        root: PathBuf,
+    },
     /// The mirror does not have this dataset.
     #[error("mirror: {what}")]
     Mirror {
@@ -129,12 +137,14 @@ pub enum FetchError {
         what: String,
     },
     /// Files that could not be brought; those not listed are in their places.
-    #[error("{count} files of `{name}` could not be brought to {root}: {list}\nWhat was brought is kept; fetch again to go on.", count = problems.len(), root = root.display(), list = Lines(problems))]
+    #[error("{count} files of `{name}` could not be brought to {root}: {list}\nWhat was brought is kept; fetch again to go on{homepage}.", homepage = elsewhere(homepage), count = problems.len(), root = root.display(), list = Lines(problems))]
     Files {
         /// The manifest's name.
         name: String,
         /// Where its files belong.
         root: PathBuf,
+        /// Where people can have them.
+        homepage: String,
         /// All files that are missing, and why.
         problems: Vec<Problem>,
     },
@@ -175,14 +185,6 @@ pub fn fetch(
             missing,
         });
     }
-    if !options.accept_licence {
-        return Err(FetchError::Licence {
-            title: manifest.title.clone(),
-            licence: manifest.licence.clone(),
-            note: manifest.licence_note.clone(),
-            terms: manifest.terms.clone(),
-        });
-    }
     let plan = Plan::new(manifest, options.mirror.as_ref(), &missing)?;
     if plan.files.is_empty() && plan.archives.is_empty() {
         return Err(FetchError::ByHand {
@@ -192,6 +194,20 @@ pub fn fetch(
             missing,
         });
     }
+    if !options.accept_licence {
+        return Err(FetchError::Licence {
+            title: manifest.title.clone(),
+            licence: manifest.licence.clone(),
+            note: manifest.licence_note.clone(),
+            terms: manifest.terms.clone(),
+        });
+    }
+    let Ok(_lock) = lock(root) else {
+        return Err(FetchError::Locked {
+            name: name(),
+            root: root.into(),
+        });
+    };
     let run = Run {
         root,
         client: Client::new(),
@@ -205,6 +221,7 @@ pub fn fetch(
     Err(FetchError::Files {
         name: name(),
         root: root.into(),
+        homepage: manifest.homepage.clone(),
         problems,
     })
 }
@@ -314,6 +331,26 @@ impl Run<'_> {
         let extracted = extracted.map_err(|error| format!("{error} (from {address})"))?;
         removed.map_err(|error| format!("cannot delete {}: {error}", path.display()))?;
         Ok((extracted, bytes))
+    }
+}
+
+/// Keeps other runs out of the folder for as long as the file is held: two of them would write into
+/// one half-brought file. `None` where folders cannot be locked.
+fn lock(root: &Path) -> Result<Option<File>, TryLockError> {
+    let Ok(folder) = fs::create_dir_all(root).and_then(|()| File::open(root)) else {
+        return Ok(None);
+    };
+    match folder.try_lock() {
+        Err(TryLockError::Error(_)) => Ok(None),
+        Err(held) => Err(held),
+        Ok(()) => Ok(Some(folder)),
+    }
+}
+
+fn elsewhere(homepage: &str) -> String {
+    match homepage {
+        "" => String::new(),
+        homepage => format!(", or obtain them by hand: {homepage}"),
     }
 }
 

@@ -51,6 +51,17 @@ pub enum ImageError {
         /// What the file system said.
         source: io::Error,
     },
+    /// A name that leads out of the folder of images.
+    #[error(
+        "image {name:?} does not lie below {dir}; correct the record that names it",
+        dir = dir.display()
+    )]
+    Outside {
+        /// The folder of images.
+        dir: PathBuf,
+        /// The name.
+        name: String,
+    },
     /// The file has no bytes.
     #[error("image {path} is empty (0 bytes); fetch it again", path = path.display())]
     Empty {

@@ -167,9 +167,9 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// Any failure of the file system.
+    /// Any failure of the file system; a number of 2^63 or more.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        write_atomic(path, self.to_toml().as_bytes())
+        write_atomic(path, self.to_toml()?.as_bytes())
     }
 
     /// A count by name, `None` if the manifest promises none.

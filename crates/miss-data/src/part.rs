@@ -119,7 +119,8 @@ impl Part {
             self.discard()?;
             return Err(PartError::Content(what));
         }
-        // Not synced to disk: what a power cut does to it, its hash tells.
+        // A power cut leaves the whole file or none under its name, also where no hash could tell.
+        self.file.sync_all()?;
         fs::rename(&self.part, &self.target)?;
         Ok(self.bytes)
     }

@@ -10,8 +10,9 @@ mod server;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use miss_data::Manifest;
 use miss_data::fetch::{FetchError, Fetched, Mirror, Options, fetch};
@@ -267,7 +268,12 @@ fn wrong_answers_are_told_and_leave_nothing() {
         server.fault(BIG, faults);
         let root = tempfile::tempdir().unwrap();
         let message = failed(&manifest, root.path(), &options);
-        for part in ["1 files of `tiny`", "images/ä b.bin: ", expected] {
+        for part in [
+            "1 files of `tiny`",
+            "images/ä b.bin: ",
+            "by hand: https://example.org/tiny",
+            expected,
+        ] {
             assert!(message.contains(part), "{message:?} lacks {part:?}");
         }
         assert!(strays(&manifest, root.path()).is_empty(), "{expected}");
@@ -304,6 +310,71 @@ fn a_redirect_is_followed_and_a_busy_server_asked_again() {
     run(&manifest, root.path(), &options).unwrap();
     assert_eq!(elsewhere.asked().len(), 1);
     manifest.verify(root.path()).unwrap();
+}
+
+#[test]
+fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
+    let (manifest, server, options) = serve();
+    server.fault(BIG, [Fault::Busy(1)]);
+    let root = tempfile::tempdir().unwrap();
+    let start = Instant::now();
+    run(&manifest, root.path(), &options).unwrap();
+    // Its own pause is a millisecond.
+    assert!(start.elapsed() >= Duration::from_secs(1));
+
+    let (manifest, server, options) = serve();
+    server.fault(BIG, vec![Fault::Busy(3600); 20]);
+    let root = tempfile::tempdir().unwrap();
+    let message = failed(&manifest, root.path(), &options);
+    assert!(message.contains("for 3600 seconds"), "{message}");
+    let asked = server.asked();
+    assert_eq!(asked.iter().filter(|ask| ask.path == BIG).count(), 1);
+}
+
+#[test]
+fn two_runs_do_not_write_into_one_folder() {
+    let (manifest, server, options) = serve();
+    let root = tempfile::tempdir().unwrap();
+    let other = fs::File::open(root.path()).unwrap();
+    other.lock().unwrap();
+    let error = run(&manifest, root.path(), &options).unwrap_err();
+    assert!(matches!(error, FetchError::Locked { .. }), "{error}");
+    assert!(server.asked().is_empty());
+    drop(other);
+    run(&manifest, root.path(), &options).unwrap();
+}
+
+/// A proxy is taken from the environment, which a test cannot change for itself.
+#[test]
+#[ignore = "the child of `proxies_of_the_environment_are_respected`"]
+fn fetches_from_a_host_that_does_not_exist() {
+    let (manifest, _) = tiny();
+    let options = options(Some(Mirror::Url("http://data.invalid/".into())));
+    let root = tempfile::tempdir().unwrap();
+    assert!(failed(&manifest, root.path(), &options).contains("rows.json"));
+}
+
+#[test]
+fn proxies_of_the_environment_are_respected() {
+    let asked = |no_proxy: &str| {
+        let proxy = Server::start([]);
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--ignored"])
+            .arg("fetches_from_a_host_that_does_not_exist")
+            .env("ALL_PROXY", &proxy.address)
+            .env("NO_PROXY", no_proxy)
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&child.stdout).into_owned();
+        assert!(output.contains("1 passed"), "{output}");
+        proxy.asked()
+    };
+    let through = asked("other.invalid");
+    assert!(
+        through.iter().any(|ask| ask.path.contains("data.invalid")),
+        "{through:?}"
+    );
+    assert!(asked("data.invalid").is_empty());
 }
 
 #[test]
@@ -357,7 +428,17 @@ fn gated_data_and_data_without_a_source_say_how_to_have_them() {
     manifest.terms = "Sign the form.".into();
     let message = failed(&manifest, root.path(), &options(None));
     assert!(message.contains("Sign the form."), "{message}");
+    // Nobody is asked to accept what a program cannot bring anyway.
+    let unaccepted = Options {
+        accept_licence: false,
+        ..options(None)
+    };
+    assert_eq!(failed(&manifest, root.path(), &unaccepted), message);
     assert!(server.asked().is_empty());
+    let mut unlisted = manifest.clone();
+    unlisted.files.clear();
+    let message = failed(&unlisted, root.path(), &unaccepted);
+    assert!(message.ends_with("all of it"), "{message}");
     manifest.mirror = None;
     let mirror = Some(Mirror::Folder(root.path().into()));
     let message = failed(&manifest, root.path(), &options(mirror));

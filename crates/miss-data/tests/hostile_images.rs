@@ -219,6 +219,38 @@ fn hostile_png_and_jpeg() {
     check(&PEAK, &cases);
 }
 
+/// A JPEG whose header announces 2,048 x 2,048 pixels of so many channels, before one scan of one
+/// channel without data.
+fn large_jpeg(process: u8, channels: u8, sampling: u8) -> Vec<u8> {
+    let bytes = good_jpeg();
+    let (frame, scan) = (marker(&bytes, 0xC0), marker(&bytes, 0xDA));
+    let after = frame + 2 + usize::from(u16::from_be_bytes([bytes[frame + 2], bytes[frame + 3]]));
+    let length = 8 + 3 * channels;
+    let mut header = vec![0xFF, process, 0, length, 8, 8, 0, 8, 0, channels];
+    for channel in 1..=channels {
+        // The first has all pixels, the others what is asked for of them.
+        header.extend([channel, if channel == 1 { 0x44 } else { sampling }, 0]);
+    }
+    let last = if process == 0xC0 { 63 } else { 0 };
+    let one = [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, last, 0, 0xFF, 0xD9];
+    [&bytes[..frame], &header, &bytes[after..scan], &one].concat()
+}
+
+/// Scans of single channels and progressive ones make a decoder keep the coefficients of all.
+#[test]
+fn a_jpeg_that_announces_much_takes_no_more_bytes_a_pixel_than_documented() {
+    for process in [0xC0, 0xC2] {
+        for (channels, sampling) in [(1, 0), (3, 0x44), (3, 0x11), (4, 0x44), (4, 0x11)] {
+            let bytes = large_jpeg(process, channels, sampling);
+            PEAK.reset_peak_usage();
+            let before = PEAK.current_usage();
+            let result = miss_data::image::decode_rgb_bytes(&bytes, std::path::Path::new("a.jpg"));
+            let taken = PEAK.peak_usage() - before;
+            eprintln!("{process:x} {channels} {sampling:x}: {:.2} {:?}", taken as f64 / 4194304.0, result.as_ref().err().map(ToString::to_string));
+        }
+    }
+}
+
 #[test]
 fn every_cut_and_many_flips_of_good_files_end_in_order() {
     for (name, good) in [("a.png", good_png()), ("a.jpg", good_jpeg())] {

@@ -183,6 +183,19 @@ fn a_set_holds_each_image_once_at_one_size() {
 }
 
 #[test]
+fn a_set_never_leaves_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let outside = written(folder.path(), "outside.jpg", &real_jpeg());
+    let inside = folder.path().join("inside");
+    fs::create_dir(&inside).unwrap();
+    for name in ["../outside.jpg", outside.to_str().unwrap(), "", "a/../../b"] {
+        let error = ImageSet::load(&inside, [name], 8).unwrap_err();
+        assert!(matches!(error, ImageError::Outside { .. }), "{error}");
+        assert!(error.to_string().contains("inside") && error.to_string().contains(name));
+    }
+}
+
+#[test]
 fn a_set_reports_the_first_unusable_image_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let jpeg = real_jpeg();

@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use jsonschema::Validator;
+use boon::{Compiler, SchemaIndex, Schemas};
 use miss_data::dataset;
 use miss_data::format::Format;
 use miss_data::jsonl::{
@@ -26,13 +26,24 @@ fn figures(text: &[u8]) -> Result<Read<Figure>, ReadError> {
     parse_figures(text, Path::new("figures.jsonl"), "mine")
 }
 
-fn schema(text: &str) -> Validator {
-    let schema: serde_json::Value = serde_json::from_str(text).unwrap();
-    jsonschema::draft202012::meta::validate(&schema).unwrap();
-    jsonschema::validator_for(&schema).unwrap()
+/// A schema, itself checked against the one of schemas.
+struct Schema(Schemas, SchemaIndex);
+
+impl Schema {
+    fn of(text: &str) -> Self {
+        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+        let schema = serde_json::from_str(text).unwrap();
+        compiler.add_resource("schema.json", schema).unwrap();
+        let index = compiler.compile("schema.json", &mut schemas).unwrap();
+        Self(schemas, index)
+    }
+
+    fn is_valid(&self, line: &serde_json::Value) -> bool {
+        self.0.validate(line, self.1).is_ok()
+    }
 }
 
-fn valid(schema: &Validator, line: &str) -> bool {
+fn valid(schema: &Schema, line: &str) -> bool {
     schema.is_valid(&serde_json::from_str(line).unwrap())
 }
 
@@ -71,7 +82,7 @@ fn the_example_is_read_as_it_is_meant() {
         "{}",
         read.findings[0]
     );
-    let validator = schema(QUESTION_SCHEMA);
+    let validator = Schema::of(QUESTION_SCHEMA);
     for line in std::str::from_utf8(text).unwrap().lines() {
         assert!(valid(&validator, line), "{line}");
     }
@@ -249,7 +260,7 @@ const FIGURE_LINES: &[(&str, bool)] = &[
 
 #[test]
 fn reader_and_schema_agree_line_by_line() {
-    let validator = schema(QUESTION_SCHEMA);
+    let validator = Schema::of(QUESTION_SCHEMA);
     for (line, clean) in QUESTION_LINES {
         assert_eq!(valid(&validator, line), *clean, "schema: {line}");
         // A list is refused as a whole file.
@@ -258,7 +269,7 @@ fn reader_and_schema_agree_line_by_line() {
             found.is_ok_and(|read| about_lines(&read).is_empty() && read.records.len() == 1);
         assert_eq!(silent, *clean, "reader: {line}");
     }
-    let validator = schema(FIGURE_SCHEMA);
+    let validator = Schema::of(FIGURE_SCHEMA);
     for (line, clean) in FIGURE_LINES {
         assert_eq!(valid(&validator, line), *clean, "schema: {line}");
         let read = figures(line.as_bytes()).unwrap();
@@ -456,7 +467,7 @@ fn the_published_questions_survive_our_format() {
     // SLAKE has one empty answer.
     assert_eq!(about_lines(&read), Vec::<String>::new());
     assert!(read.records == all);
-    let validator = schema(QUESTION_SCHEMA);
+    let validator = Schema::of(QUESTION_SCHEMA);
     for question in &all {
         let line = serde_json::to_value(question).unwrap();
         assert!(validator.is_valid(&line), "{line}");
@@ -519,13 +530,13 @@ proptest! {
         let path = folder.path().join("questions.jsonl");
         write_questions(&path, [&question]).unwrap();
         let line = fs::read_to_string(&path).unwrap();
-        prop_assert!(valid(&schema(QUESTION_SCHEMA), &line), "{}", line);
+        prop_assert!(valid(&Schema::of(QUESTION_SCHEMA), &line), "{}", line);
         let read = questions(line.as_bytes()).unwrap();
         prop_assert_eq!(&read.findings, &vec![]);
         prop_assert_eq!(&read.records, &vec![question]);
         write_figures(&path, [&figure]).unwrap();
         let line = fs::read_to_string(&path).unwrap();
-        prop_assert!(valid(&schema(FIGURE_SCHEMA), &line), "{}", line);
+        prop_assert!(valid(&Schema::of(FIGURE_SCHEMA), &line), "{}", line);
         prop_assert_eq!(&figures(line.as_bytes()).unwrap().records, &vec![figure]);
     }
 

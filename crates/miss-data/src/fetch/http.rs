@@ -7,6 +7,9 @@ use ureq::{Agent, Body, Error};
 
 use super::transfer::{Opened, Stop};
 
+/// Longest wait that a server may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(120);
+
 const MAX_REDIRECTS: usize = 8;
 /// Silence after which a connection is given up.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -51,9 +54,7 @@ impl Client {
                 }
                 // What is here is longer than what is there: begin anew.
                 416 if start > 0 => return self.get_whole(&url),
-                408 | 429 | 500..=599 => {
-                    return Err(Stop::Lost(format!("the server answers {status}")));
-                }
+                408 | 429 | 500..=599 => return Err(busy(status, answer.headers())),
                 401 | 403 => {
                     let what = format!("the server answers {status}: it may ask for an account");
                     return Err(Stop::Fatal(what));
@@ -128,6 +129,21 @@ fn rest(answer: Response<Body>, start: u64, tag: Option<&str>) -> Result<Answer,
         },
         tag: found,
     })
+}
+
+/// Another try is worth while, no sooner than the server asks for. It may ask in seconds; a date is not understood, and
+/// then the pause between tries has to do.
+fn busy(status: u16, headers: &HeaderMap) -> Stop {
+    let what = format!("the server answers {status}");
+    let asked = text(headers, header::RETRY_AFTER).and_then(|wait| wait.trim().parse().ok());
+    match asked.map(Duration::from_secs) {
+        Some(wait) if wait > MAX_WAIT => Stop::Fatal(format!(
+            "{what} and wants to be left alone for {} seconds: fetch again then",
+            wait.as_secs()
+        )),
+        Some(wait) => Stop::Busy(what, wait),
+        None => Stop::Lost(what),
+    }
 }
 
 /// First position and size of the whole in `bytes 5-9/10`.

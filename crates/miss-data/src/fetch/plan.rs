@@ -116,7 +116,9 @@ pub(super) fn by_hand(manifest: &Manifest) -> String {
     if !manifest.terms.is_empty() {
         ways.insert(0, manifest.terms.clone());
     }
-    if ways.is_empty() {
+    if ways.is_empty() && manifest.homepage.is_empty() {
+        ways.push("Its manifest does not say where it can be had.".into());
+    } else if ways.is_empty() {
         ways.push(format!("See {}.", manifest.homepage));
     }
     ways.join(" ")

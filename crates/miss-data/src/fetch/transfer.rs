@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use super::http::Answer;
 use super::{Progress, Run};
@@ -38,6 +39,8 @@ impl Origin {
 pub(super) enum Stop {
     /// Worth another try.
     Lost(String),
+    /// Worth another try after the wait that the server asks for.
+    Busy(String, Duration),
     /// Not worth one.
     Fatal(String),
 }
@@ -90,22 +93,19 @@ pub(super) fn bring(
             },
             Err(stop) => stop,
         };
-        let (what, again) = match stop {
-            Stop::Fatal(what) => (what, false),
-            Stop::Lost(what) => {
-                failures = if transfer.came > before {
-                    1
-                } else {
-                    failures + 1
-                };
-                connections += 1;
-                (
-                    what,
-                    failures <= MAX_FAILURES && connections < MAX_CONNECTIONS,
-                )
-            }
+        let (what, wait) = match stop {
+            Stop::Fatal(what) => (what, None),
+            Stop::Lost(what) => (what, Some(Duration::ZERO)),
+            Stop::Busy(what, wait) => (what, Some(wait)),
         };
-        if !again {
+        failures = if transfer.came > before {
+            1
+        } else {
+            failures + 1
+        };
+        connections += 1;
+        let again = failures <= MAX_FAILURES && connections < MAX_CONNECTIONS;
+        let Some(wait) = wait.filter(|_| again) else {
             let kept = if hashed { part.bytes() } else { 0 };
             // What is worth nothing is not left lying about.
             if kept == 0 {
@@ -114,12 +114,12 @@ pub(super) fn bring(
             }
             let place = transfer.place();
             return Err(format!("{what} (from {place}; {kept} bytes are kept)"));
-        }
+        };
         if !hashed && transfer.tag.is_none() {
             part.restart()
                 .map_err(|error| format!("cannot be written: {error}"))?;
         }
-        thread::sleep(run.pause.saturating_mul(1 << (failures - 1).min(16)));
+        thread::sleep(wait.max(run.pause.saturating_mul(1 << (failures - 1).min(16))));
     }
 }
 

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{ImageError, decode_rgb};
+use super::ImageError;
+use super::decode::decode_below;
 
 /// What is wrong with those of the images `names` below the folder `dir` that cannot be decoded, in
 /// the order of `names`. They are decoded in parallel and nothing of them is kept.
@@ -12,7 +13,7 @@ use super::{ImageError, decode_rgb};
 pub fn broken(dir: &Path, names: &[&str]) -> Vec<ImageError> {
     names
         .par_iter()
-        .filter_map(|name| decode_rgb(&dir.join(name)).err())
+        .filter_map(|name| decode_below(dir, name).err())
         .collect()
 }
 
@@ -29,15 +30,14 @@ mod tests {
         RgbImage::new(4, 4).save(at("good.png")).unwrap();
         let bytes = std::fs::read(at("good.png")).unwrap();
         std::fs::write(at("cut.png"), &bytes[..bytes.len() / 2]).unwrap();
-        let names = ["missing.png", "good.png", "cut.png"];
+        let names = ["missing.png", "good.png", "cut.png", "../good.png"];
         let told: Vec<String> = broken(folder.path(), &names)
             .iter()
             .map(ToString::to_string)
             .collect();
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(
-            told[0].contains("missing.png") && told[1].contains("cut.png"),
-            "{told:?}"
-        );
+        assert_eq!(told.len(), 3, "{told:?}");
+        for (told, said) in told.iter().zip(["missing.png", "cut.png", "not lie below"]) {
+            assert!(told.contains(said), "{told}");
+        }
     }
 }

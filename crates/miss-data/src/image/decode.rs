@@ -8,6 +8,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 
 use super::sniff::is_dicom;
 use super::{ImageError, jpeg};
+use crate::manifest::stays_below;
 
 /// Files beyond this size are refused unread.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -35,6 +36,17 @@ const MAX_EXTRA_BYTES: u64 = 16 << 20;
 /// grey area; one that was cut and closed again cannot be told from a whole one.
 pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
     decode_rgb_bytes(&read_capped(path)?, path)
+}
+
+/// Decodes the image `name` below the folder `dir`: names come from the records of others.
+pub(super) fn decode_below(dir: &Path, name: &str) -> Result<RgbImage, ImageError> {
+    if !stays_below(name) {
+        return Err(ImageError::Outside {
+            dir: dir.into(),
+            name: name.into(),
+        });
+    }
+    decode_rgb(&dir.join(name))
 }
 
 /// Decodes a file's `bytes` as [`decode_rgb`] does; `path` names them in errors.

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{ImageError, decode_rgb, stretch};
+use super::decode::decode_below;
+use super::{ImageError, stretch};
 
 /// Images of one size, decoded and stretched once and kept in memory: `size * size * 3` bytes each.
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ impl ImageSet {
             .par_chunks_exact_mut(one)
             .zip(&names)
             .map(|(target, name)| {
-                target.copy_from_slice(&stretch(&decode_rgb(&dir.join(name))?, size, size));
+                target.copy_from_slice(&stretch(&decode_below(dir, name)?, size, size));
                 Ok(())
             })
             .collect();

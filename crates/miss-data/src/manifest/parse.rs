@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::file::PART_SUFFIX;
+
 use super::{Access, Counts, Hub, Manifest, Source, SourceKind, stays_below};
 
 /// A manifest of a million files has some 150 MB.
@@ -63,12 +65,26 @@ impl Manifest {
     /// [`ManifestError`], naming the manifest and the line or file.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
         let mut text = String::new();
-        File::open(path)
-            .and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
-            .map_err(|source| ManifestError::Io {
+        let read = File::open(path).and_then(|file| {
+            // One byte more than allowed tells a file that is too long; the size stated is asked first.
+            let stated = file.metadata()?.len();
+            let read = match stated {
+                0..=MAX_BYTES => file.take(MAX_BYTES + 1).read_to_string(&mut text)? as u64,
+                more => more,
+            };
+            Ok(read <= MAX_BYTES)
+        });
+        let fits = read.map_err(|source| ManifestError::Io {
+            path: path.into(),
+            source,
+        })?;
+        if !fits {
+            return Err(ManifestError::Value {
                 path: path.into(),
-                source,
-            })?;
+                place: "the file".into(),
+                what: "no manifest has more than 256 MiB",
+            });
+        }
         Self::parse(&text, path)
     }
 
@@ -132,6 +148,8 @@ impl Manifest {
             let path = entry.path.as_str();
             let what = if !stays_below(path) {
                 "the path must lie below the dataset's folder"
+            } else if path.ends_with(PART_SUFFIX) {
+                "files on their way are called `.part`; rename it"
             } else if entry.sha256.as_ref().is_some_and(|hash| !is_sha256(hash)) {
                 "sha256 must be 64 lower-case hexadecimal digits"
             } else if entry
@@ -157,7 +175,11 @@ impl Manifest {
 
     /// The manifest as [`parse`](Self::parse) takes it; one line a file, so that a person can read
     /// one of many files.
-    pub(crate) fn to_toml(&self) -> String {
+    ///
+    /// # Errors
+    ///
+    /// A number that TOML has no room for: 2^63 and more.
+    pub(crate) fn to_toml(&self) -> io::Result<String> {
         #[derive(Serialize)]
         struct Tables<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,7 +200,7 @@ impl Manifest {
             counts: &self.counts,
             sources: &self.sources,
         };
-        let mut text = encode(&head);
+        let mut text = encode(&head)?;
         text.push_str("files = [\n");
         for entry in &self.files {
             // Writing to a `String` cannot fail.
@@ -192,8 +214,8 @@ impl Manifest {
             text.push_str(" },\n");
         }
         text.push_str("]\n\n");
-        text.push_str(&encode(&tables));
-        text
+        text.push_str(&encode(&tables)?);
+        Ok(text)
     }
 }
 
@@ -221,8 +243,8 @@ impl Source {
     }
 }
 
-fn encode(value: &impl Serialize) -> String {
-    toml::to_string(value).expect("text, flags, and counts below 2^63")
+fn encode(value: &impl Serialize) -> io::Result<String> {
+    toml::to_string(value).map_err(io::Error::other)
 }
 
 fn quoted(text: &str) -> String {

@@ -29,8 +29,9 @@ pub struct Verified {
 #[derive(Debug, Error)]
 #[error(
     "{count} of {files} files of `{name}` below {root} are not as its manifest says: {list}\n\
-     Bring these files again ({homepage}), then verify once more.",
-    count = problems.len(), root = root.display(), list = Lines(problems)
+     Bring these files again{homepage}, then verify once more.",
+    count = problems.len(), root = root.display(), list = Lines(problems),
+    homepage = if homepage.is_empty() { String::new() } else { format!(" ({homepage})") }
 )]
 pub struct VerifyError {
     /// The manifest's name.
@@ -132,6 +133,10 @@ pub(crate) struct Lines<'a>(pub &'a [Problem]);
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            // A manifest that lists no file.
+            return formatter.write_str("all of it");
+        }
         for problem in self.0.iter().take(SHOWN) {
             write!(formatter, "\n  {}: {}", problem.path, problem.what)?;
         }

@@ -14,6 +14,8 @@ pub enum Fault {
     Whole,
     /// This status instead.
     Status(u16),
+    /// Busy, and to be asked again after so many seconds.
+    Busy(u64),
     /// Another length is stated than comes.
     Length(usize),
     /// Other bytes.
@@ -121,6 +123,9 @@ fn answer(stream: &TcpStream, shared: &Mutex<State>) -> std::io::Result<()> {
     let (mut dies, mut length) = (usize::MAX, None);
     match fault {
         Some(Fault::Status(status)) => return plain(stream, status, ""),
+        Some(Fault::Busy(wait)) => {
+            return plain(stream, 503, &format!("Retry-After: {wait}\r\n"));
+        }
         Some(Fault::Redirect(to)) => return plain(stream, 302, &format!("Location: {to}\r\n")),
         Some(Fault::Whole) => start = 0,
         Some(Fault::Dies(after)) => dies = after,

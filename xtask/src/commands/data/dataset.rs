@@ -8,6 +8,7 @@ use miss_data::embed::MANIFEST_FILE;
 use crate::config::workspace;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::units;
 
 /// Which dataset, and where its files are.
 #[derive(clap::Args)]
@@ -77,11 +78,28 @@ pub fn all() -> Result<Vec<(Manifest, PathBuf)>, Failure> {
 fn open(path: &Path) -> Result<(Manifest, PathBuf), Failure> {
     let manifest = Manifest::read(path).map_err(Failure::data)?;
     let beside = path.parent().unwrap_or(Path::new(""));
-    let folder = match beside == manifests() {
+    // However the path is spelt, and from wherever.
+    let listed = match (path.canonicalize(), manifests().canonicalize()) {
+        (Ok(path), Ok(manifests)) => path.parent() == Some(&*manifests),
+        _ => false,
+    };
+    let folder = match listed {
         true => workspace().join("data").join(&manifest.name),
         false => beside.to_owned(),
     };
     Ok((manifest, folder))
+}
+
+/// Bytes of its files as a person reads them, as far as the manifest knows.
+pub fn size(manifest: &Manifest) -> String {
+    let known = manifest.files.iter().filter(|file| file.bytes.is_some());
+    match known.count() {
+        0 => "unknown".into(),
+        known if known < manifest.files.len() => {
+            format!("more than {}", units::bytes(manifest.bytes()))
+        }
+        _ => units::bytes(manifest.bytes()),
+    }
 }
 
 fn manifests() -> PathBuf {

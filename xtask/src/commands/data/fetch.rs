@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             manifest.name,
             manifest.title,
             manifest.files.len(),
-            units::bytes(manifest.bytes()),
+            dataset::size(&manifest),
             manifest.licence,
             match manifest.access {
                 Access::Open => "",
@@ -93,8 +93,8 @@ fn mirror(place: &str) -> Mirror {
 /// Bytes of all files together; hidden where there is no terminal.
 struct Bar {
     bar: ProgressBar,
-    /// Bytes of each file so far: one that starts again counts anew.
-    files: Mutex<BTreeMap<String, u64>>,
+    /// Bytes of each file so far, and of all: one that starts again counts anew.
+    files: Mutex<(BTreeMap<String, u64>, u64)>,
 }
 
 impl Bar {
@@ -114,7 +114,9 @@ impl Bar {
             .files
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let before = files.insert(file.to_owned(), bytes).unwrap_or(0);
-        self.bar.inc(bytes.saturating_sub(before));
+        let (each, all) = &mut *files;
+        let before = each.insert(file.to_owned(), bytes).unwrap_or(0);
+        *all = all.saturating_sub(before).saturating_add(bytes);
+        self.bar.set_position(*all);
     }
 }

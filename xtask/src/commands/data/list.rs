@@ -6,7 +6,6 @@ use super::dataset;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::table::aligned;
-use crate::units;
 
 pub fn run() -> Result<Exit, Failure> {
     let mut rows = Vec::new();
@@ -26,7 +25,7 @@ pub fn run() -> Result<Exit, Failure> {
         };
         rows.push(vec![
             manifest.name.clone(),
-            units::bytes(manifest.bytes()),
+            dataset::size(&manifest),
             manifest.licence.clone(),
             access.to_owned(),
             here,

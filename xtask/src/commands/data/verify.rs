@@ -43,10 +43,16 @@ pub fn verified(manifest: &Manifest, root: &Path) -> Result<String, Failure> {
         .collect();
     if !wrong.is_empty() {
         let message = format!(
-            "the files of {} in {} are as its manifest says, but a reader finds {}; mend the manifest's counts",
+            "the files of {} in {} are as its manifest says, but a reader finds {}; {}",
             manifest.name,
             root.display(),
-            wrong.join(", ")
+            wrong.join(", "),
+            match manifest.counts_verified {
+                true => "mend the manifest's counts",
+                false =>
+                    "the manifest's counts are the publishers' and were never compared with files: \
+                     yours may be incomplete, or of another version",
+            }
         );
         return Err(Failure::new(Exit::Data, message));
     }

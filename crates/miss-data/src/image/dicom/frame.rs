@@ -102,7 +102,12 @@ fn native<'a>(bytes: &'a [u8], big_endian: bool, layout: &Layout) -> Result<Fram
         .get((index * size as u64) as usize..end as usize)
         .ok_or_else(|| missing(end))?;
     if halved {
-        return Ok(frame(Cow::Owned(spread_422(found, layout)?)));
+        let bytes = Cow::Owned(spread_422(found, layout)?);
+        // Whatever Planar Configuration says.
+        return Ok(Frame {
+            planar: false,
+            ..frame(bytes)
+        });
     }
     if !big_endian || layout.allocated == 8 {
         return Ok(frame(Cow::Borrowed(found)));

@@ -155,12 +155,13 @@ impl Curve {
         if let Some(window) = window {
             if !is_possible(&window) {
                 return Err(format!(
-                    "the window {window:?} asked for is impossible: its width is too small"
+                    "the window {window:?} asked for is impossible: its width is too small, or it has no number"
                 ));
             }
             return Ok(Some(Self::Window(window)));
         }
-        if let Some(item) = elements.items(tags::VOI_LUTS).first() {
+        let source = functional_group(layout, elements, tags::FRAME_VOI).unwrap_or(elements);
+        if let Some(item) = source.items(tags::VOI_LUTS).first() {
             // What comes out of a lookup table has no sign; what is rescaled can have one.
             let signed = match modality {
                 Modality::Lut(_) => false,
@@ -168,9 +169,12 @@ impl Curve {
             };
             return Ok(Some(Self::Lut(Lut::read(item, signed)?)));
         }
-        let source = functional_group(layout, elements, tags::FRAME_VOI).unwrap_or(elements);
         let centre = source.decimal(tags::WINDOW_CENTRE)?;
+        // Some writers say "no window" by a width of 0.
         let width = source.decimal(tags::WINDOW_WIDTH)?;
+        let (Some(centre), Some(width)) = (centre, width.filter(|&width| width != 0.0)) else {
+            return Ok(None);
+        };
         let shape = match source.text(tags::VOI_FUNCTION) {
             None | Some("LINEAR") => WindowShape::Linear,
             Some("LINEAR_EXACT") => WindowShape::LinearExact,
@@ -181,13 +185,18 @@ impl Curve {
                 ));
             }
         };
-        // Some writers say "no window" by a width of 0.
-        let window = centre.zip(width).map(|(centre, width)| DicomWindow {
+        let window = DicomWindow {
             centre,
             width,
             shape,
-        });
-        Ok(window.filter(is_possible).map(Self::Window))
+        };
+        if !is_possible(&window) {
+            return Err(format!(
+                "its window has centre {centre} and a width of {width}, which is too small for its shape {shape:?}; \
+                 correct its Window Width, or choose a window with `DicomOptions`"
+            ));
+        }
+        Ok(Some(Self::Window(window)))
     }
 
     /// From the smallest to the largest value.

@@ -18,6 +18,8 @@ pub(super) fn decode<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fau
     let signed = check(bytes)?;
     let settings = hayro_jpeg2000::DecodeSettings {
         resolve_palette_indices: false,
+        // Else a stream that was cut gives a blurred image.
+        strict: true,
         ..Default::default()
     };
     let image = hayro_jpeg2000::Image::new(bytes, &settings).map_err(failed)?;
