@@ -114,7 +114,7 @@ pub enum ProblemKind {
 #[derive(Debug, Error)]
 pub enum DoctorError {
     /// There is nothing at the path.
-    #[error("there is nothing at {path}", path = path.display())]
+    #[error("there is nothing at {path}: give the folder of a dataset, or a file to be imported", path = path.display())]
     Absent {
         /// The path.
         path: PathBuf,
@@ -162,7 +162,7 @@ pub fn doctor(path: &Path, format: Option<Format>) -> Result<Report, DoctorError
         Some(format) => {
             for other in &found.also {
                 let what = format!(
-                    "the folder is also laid out as {other:?}: name that format to have it looked at"
+                    "the folder is also laid out as {other}: name that format to have it looked at"
                 );
                 report.about(
                     ProblemKind::OddRow,
@@ -258,7 +258,7 @@ impl Report {
                     ProblemKind::UnknownFormat,
                     Severity::Error,
                     source.clone(),
-                    error.to_string(),
+                    without_path(&error.to_string(), source),
                 ),
             }
         }
@@ -321,6 +321,12 @@ impl Report {
         self.usable = self.records > 0 && few_dropped && self.count(Severity::Error) == 0;
         self.advice = show::advice(self, few_dropped);
     }
+}
+
+/// `text` without the path at its start, which the problem names itself.
+fn without_path(text: &str, path: &Path) -> String {
+    let start = format!("{}: ", path.display());
+    text.strip_prefix(&start).unwrap_or(text).to_owned()
 }
 
 fn everything() -> medicat::Options {

@@ -56,7 +56,7 @@ pub struct Imported {
 #[derive(Debug, Error)]
 pub enum ImportError {
     /// The source cannot be read.
-    #[error("cannot read {path}: {source}", path = path.display())]
+    #[error("cannot read {path}: {source}; a table, a JSON list or lines of JSON is wanted", path = path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -92,13 +92,13 @@ pub enum ImportError {
         example: &'static str,
     },
     /// No row can be used.
-    #[error("{path}: none of its {rows} rows can be used; the first: {first}", path = path.display())]
+    #[error("{path}: none of its {rows} rows can be used; the first{first}", path = path.display())]
     Nothing {
         /// The file.
         path: PathBuf,
         /// How many rows there are.
         rows: usize,
-        /// What is wrong with the first.
+        /// Where the first is and what is wrong with it: `, line 2: …`.
         first: String,
     },
     /// The file to be written is there.
@@ -108,7 +108,7 @@ pub enum ImportError {
         path: PathBuf,
     },
     /// The result cannot be written.
-    #[error("cannot write {path}: {source}", path = path.display())]
+    #[error("cannot write {path}: {source}; free some space or choose another folder", path = path.display())]
     Write {
         /// The file.
         path: PathBuf,

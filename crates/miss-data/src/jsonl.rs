@@ -44,7 +44,7 @@ use serde::Serialize;
 pub(crate) use fields::Fields;
 pub(crate) use line::Line;
 pub(crate) use notes::Notes;
-pub(crate) use records::{figure, question};
+pub(crate) use records::{figure, part_named, question};
 
 use crate::figure::Figure;
 use crate::file::write_atomic_with;
@@ -63,9 +63,6 @@ pub const IMAGES_DIR: &str = "images";
 pub const QUESTION_SCHEMA: &str = include_str!("../schema/question.schema.json");
 /// JSON Schema (2020-12) of one line of a [`FIGURES_FILE`].
 pub const FIGURE_SCHEMA: &str = include_str!("../schema/figure.schema.json");
-
-/// Records of one file. All known datasets of images with texts are smaller.
-pub(crate) const MAX_ROWS: usize = 1 << 24;
 
 /// Reads the questions of the folder `root`. Where a line has no `id`, it is `<name of root>/<line>`.
 ///
@@ -93,7 +90,8 @@ pub fn read_figures(root: &Path) -> Result<Read<Figure>, ReadError> {
 ///
 /// # Errors
 ///
-/// [`ReadError`] if `reader` fails, gives no lines of JSON at all, or more than 16,777,216 records.
+/// [`ReadError`] if `reader` fails, gives no lines of JSON at all, more than 16,777,216 lines, or more than 100,000
+/// that cannot be used.
 pub fn parse_questions(
     reader: impl BufRead,
     path: &Path,
@@ -159,12 +157,7 @@ fn parse<Record>(
     let mut notes = Notes::new(path);
     let mut records = Vec::new();
     let mut ids = HashMap::new();
-    let mut beyond = false;
     each_line(reader, path, |number, bytes| {
-        if records.len() == MAX_ROWS {
-            beyond = true;
-            return;
-        }
         let place = Place::Line(number);
         match one(bytes, place, name, &mut ids, &mut notes, of) {
             Ok(record) => records.push(record),
@@ -175,18 +168,12 @@ fn parse<Record>(
             ),
         }
     })?;
-    if beyond {
-        return Err(format_error(
-            path,
-            format!("it has more than {MAX_ROWS} records; divide it"),
-        ));
-    }
     if records.is_empty() && notes.is_empty() {
         notes.find(Place::Whole, Outcome::Kept, "the file is empty".into());
     }
     Ok(Read {
         records,
-        findings: notes.finish(),
+        findings: notes.finish()?,
     })
 }
 
@@ -215,7 +202,7 @@ fn one<Record>(
     Ok(record)
 }
 
-/// What serde_json says, with the place in this one line.
+/// What serde_json says, with the place in this one line: the error's own line number counts within it.
 pub(crate) fn json_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let message = text.split(" at line ").next().unwrap_or(&text);
@@ -239,6 +226,12 @@ fn refuse_others(reader: &mut impl BufRead, path: &Path) -> Result<(), ReadError
     if without_bom(start).trim_ascii_start().starts_with(b"[") {
         let what = "it is one JSON list: import it (`data import`)".to_owned();
         return Err(format_error(path, what));
+    }
+    let text = without_bom(start).trim_ascii_start();
+    let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    if lines.next() == Some(b"{") && lines.next().is_some_and(|line| line.starts_with(b"\"")) {
+        let what = "its records go over several lines: write each on one line, as `jq -c .` does";
+        return Err(format_error(path, what.into()));
     }
     Ok(())
 }

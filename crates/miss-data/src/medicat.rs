@@ -20,9 +20,10 @@ pub use subfigures::{
 pub use subset::Subset;
 
 use crate::figure::Figure;
+use crate::jsonl::{Notes, json_error};
 use crate::lines::{MAX_LINE, each_line, open};
 use crate::manifest::stays_below;
-use crate::read::{Finding, Outcome, Place, Read, ReadError};
+use crate::read::{Outcome, Place, Read, ReadError};
 use crate::rows::collapse;
 
 /// The folder of images, below the dataset's folder.
@@ -92,18 +93,15 @@ pub fn parse(
     options: &Options,
 ) -> Result<Read<Figure>, ReadError> {
     let mut reading = Reading {
-        path,
         options,
-        read: Read {
-            records: Vec::new(),
-            findings: Vec::new(),
-        },
+        records: Vec::new(),
+        notes: Notes::new(path),
         seen: HashSet::new(),
         not_radiology: 0,
         not_licensed: 0,
     };
     each_entry(reader, path, |line, entry| reading.take(line, entry))?;
-    Ok(reading.finish())
+    reading.finish()
 }
 
 /// Gives each line's number, from 1, and its [`Entry`] or why it is none to `take`: all that the file says,
@@ -127,12 +125,7 @@ const REMEDY: &str = "the folder must hold one file of MedICaT's JSON lines and 
 /// A line as JSON of one kind.
 fn json_line<T: serde::de::DeserializeOwned>(line: Option<&[u8]>) -> Result<T, String> {
     let line = line.ok_or_else(|| format!("the line has more than {MAX_LINE} bytes"))?;
-    // The error's own line number counts within this one line.
-    serde_json::from_slice(line).map_err(|error| {
-        let text = error.to_string();
-        let message = text.split(" at line ").next().unwrap_or(&text);
-        format!("{message} (column {})", error.column())
-    })
+    serde_json::from_slice(line).map_err(|error| json_error(&error))
 }
 
 fn figures_file(root: &Path) -> Result<PathBuf, ReadError> {
@@ -167,9 +160,9 @@ fn figures_file(root: &Path) -> Result<PathBuf, ReadError> {
 }
 
 struct Reading<'a> {
-    path: &'a Path,
     options: &'a Options,
-    read: Read<Figure>,
+    records: Vec<Figure>,
+    notes: Notes<'a>,
     seen: HashSet<String>,
     not_radiology: usize,
     not_licensed: usize,
@@ -178,9 +171,9 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn take(&mut self, line: usize, entry: Result<Entry, String>) {
         match entry.and_then(|entry| self.figure(line, &entry)) {
-            Ok(Some(figure)) => self.read.records.push(figure),
+            Ok(Some(figure)) => self.records.push(figure),
             Ok(None) => {}
-            Err(what) => self.find(
+            Err(what) => self.notes.find(
                 Place::Line(line),
                 Outcome::Dropped,
                 format!("{what}; mend the line or fetch the file again"),
@@ -243,7 +236,8 @@ impl Reading<'_> {
         }
         if !has_own && !captions.is_empty() {
             let what = "no caption: only paragraphs that mention the figure";
-            self.find(Place::Line(line), Outcome::Kept, what.into());
+            self.notes
+                .find(Place::Line(line), Outcome::Kept, what.into());
         }
         captions
     }
@@ -256,16 +250,7 @@ impl Reading<'_> {
         }
     }
 
-    fn find(&mut self, place: Place, outcome: Outcome, what: String) {
-        self.read.findings.push(Finding {
-            file: self.path.into(),
-            place,
-            outcome,
-            what,
-        });
-    }
-
-    fn finish(mut self) -> Read<Figure> {
+    fn finish(mut self) -> Result<Read<Figure>, ReadError> {
         for (count, why) in [
             (self.not_radiology, "are not marked as radiological"),
             (
@@ -275,19 +260,14 @@ impl Reading<'_> {
         ] {
             if count > 0 {
                 let what = format!("{count} figures {why}: left out as asked");
-                self.find(Place::Whole, Outcome::Kept, what);
+                self.notes.find(Place::Whole, Outcome::Kept, what);
             }
         }
         if let Some(subset) = self.options.subset {
-            let found = self.read.records.len();
-            let ids: Vec<&str> = self
-                .read
-                .records
-                .iter()
-                .map(|one| one.id.as_str())
-                .collect();
+            let found = self.records.len();
+            let ids: Vec<&str> = self.records.iter().map(|one| one.id.as_str()).collect();
             let mut drawn = subset.drawn(&ids).into_iter();
-            self.read.records.retain(|_| drawn.next() == Some(true));
+            self.records.retain(|_| drawn.next() == Some(true));
             let what = match found.checked_sub(subset.size) {
                 None => format!(
                     "{found} figures where {} are to be drawn: all taken",
@@ -295,9 +275,12 @@ impl Reading<'_> {
                 ),
                 Some(rest) => format!("{rest} figures were not drawn: left out as asked"),
             };
-            self.find(Place::Whole, Outcome::Kept, what);
+            self.notes.find(Place::Whole, Outcome::Kept, what);
         }
-        self.read
+        Ok(Read {
+            records: self.records,
+            findings: self.notes.finish()?,
+        })
     }
 }
 

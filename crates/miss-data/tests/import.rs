@@ -158,17 +158,27 @@ fn rows_that_cannot_be_used_are_named_by_line() {
                   g.png,Why?,x,more\n\
                   http://h/i.png,Why?,x\n\
                   j.png,Why?,x";
-    let (_folder, path) = file("mine.csv", table);
-    let (imported, rows) = questions(&path, &Mapping::default());
-    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    assert_eq!(ids, ["mine/2", "mine/4", "mine/11"]);
-    let dropped = imported
-        .findings
+    // As spreadsheets end their lines.
+    let others: Vec<u8> = table
         .iter()
-        .filter(|finding| finding.outcome == Outcome::Dropped);
-    let lines: Vec<Place> = dropped.map(|finding| finding.place).collect();
-    assert_eq!(lines, [3, 6, 7, 8, 9, 10].map(Place::Line));
-    assert_eq!(imported.dropped, 6);
+        .flat_map(|&byte| match byte {
+            b'\n' => vec![b'\r', b'\n'],
+            byte => vec![byte],
+        })
+        .collect();
+    for table in [table.as_slice(), &others] {
+        let (_folder, path) = file("mine.csv", table);
+        let (imported, rows) = questions(&path, &Mapping::default());
+        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, ["mine/2", "mine/4", "mine/11"]);
+        let dropped = imported
+            .findings
+            .iter()
+            .filter(|finding| finding.outcome == Outcome::Dropped);
+        let lines: Vec<Place> = dropped.map(|finding| finding.place).collect();
+        assert_eq!(lines, [3, 6, 7, 8, 9, 10].map(Place::Line));
+        assert_eq!(imported.dropped, 6);
+    }
 }
 
 #[test]
@@ -325,7 +335,7 @@ fn hostile_files_are_refused_with_a_remedy() {
         ),
         (
             b"\"image,question,answer\na.png,Why?,x\n",
-            "`image,question",
+            "line 1 is never closed",
         ),
         (b"image,question,answer,answer\na.png,Why?,x,y\n", "twice"),
         (

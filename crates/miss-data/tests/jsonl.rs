@@ -416,17 +416,30 @@ fn hostile_files_are_refused_or_dropped_line_by_line() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("import"), "{error}");
+    let error = questions(b"{\r\n  \"image\": \"a.png\",\r\n")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("each on one line"), "{error}");
     let empty = questions(b" \n\n").unwrap();
     assert!(empty.findings[0].what.contains("empty"));
 }
 
 #[test]
 fn findings_are_bounded_and_none_is_lost() {
-    let read = questions("{}\n".repeat(150_000).as_bytes()).unwrap();
-    assert_eq!(read.findings.len(), 100_001);
-    let last = &read.findings[100_000];
-    assert!(last.what.contains("50000 further rows dropped"), "{last}");
-    assert!(read.all_or_nothing().is_err());
+    let error = questions("{}\n".repeat(150_000).as_bytes()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("150000 of its rows cannot be used"), "{text}");
+    assert!(text.contains("line 1: `image` is missing"), "{text}");
+
+    // A row that is lost is told, however much there is to say about others.
+    let mut text = r#"{"image":"a.png","question":"Why?","answer":1}
+"#
+    .repeat(100_010);
+    text.push_str("{}\n");
+    let read = questions(text.as_bytes()).unwrap();
+    assert_eq!((read.records.len(), read.dropped()), (100_010, 1));
+    let told = |says: &str| read.findings.iter().any(|found| found.what.contains(says));
+    assert!(told("10 further notes left out") && told("`image` is missing"));
 }
 
 #[test]

@@ -88,6 +88,16 @@ fn odd_rows_are_dropped_with_their_place() {
 }
 
 #[test]
+fn an_open_quote_takes_no_figures_away() {
+    let table = b"ID,Caption\na,one\nb,\"two\nc,three\nd,four\n";
+    let error = parse_captions(table, Path::new("c.csv"), Part::Test).unwrap_err();
+    assert!(
+        error.to_string().contains("line 3 is never closed"),
+        "{error}"
+    );
+}
+
+#[test]
 fn concepts_must_be_cuis() {
     let table = b"CUIs,ID\nC0040405;C1306645,a\nC004040,b\nX0040405,c\n,d\nC0040405; C1306645,e\n";
     let read = parse_concepts(table, Path::new("c.csv"), Part::Train).unwrap();

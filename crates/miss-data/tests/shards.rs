@@ -5,18 +5,24 @@
 mod common;
 
 use std::collections::{BTreeMap, HashSet};
+use std::error::Error;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use miss_data::file::{sha256_file, sha256_hex};
 use miss_data::format::Kind;
+use miss_data::image::{decode_rgb_bytes, stretch};
 use miss_data::labelled::LabelledBox;
+use miss_data::loader::{self, Visit};
+use miss_data::order::Batches;
 use miss_data::shard::{
     INDEX_FILE, Set, ShardError, ShardIndex, Shards, WriteError, WriteOptions, index_folder,
     index_tar, write,
 };
-use miss_data::{Figure, LabelledImage, Question, vqa_rad};
+use miss_data::{Figure, ImageSet, LabelledImage, Loader, Question, Tokenizer, vqa_rad};
 use tempfile::TempDir;
 
 fn embedded() -> (Vec<Question>, PathBuf) {
@@ -25,7 +31,7 @@ fn embedded() -> (Vec<Question>, PathBuf) {
     (read.records, root.join(vqa_rad::IMAGES_DIR))
 }
 
-/// The embedded copy in shards of at most 64 images: 315 images, hence five.
+/// The embedded copy in shards of at most 64 images: 314 images, hence five.
 fn written() -> (TempDir, Set) {
     let (questions, images) = embedded();
     let folder = tempfile::tempdir().unwrap();
@@ -393,6 +399,64 @@ fn many_threads_read_one_set() {
             });
         }
     });
+}
+
+/// What a training program joins: shards in their order, threads, pixels, tokens.
+#[test]
+fn a_loader_reads_shards() {
+    const SIZE: u32 = 16;
+    let (questions, images) = embedded();
+    let (folder, _) = written();
+    // Without shards: each image's pixels, and the tokens of its questions.
+    let names = questions.iter().map(|row| row.image.clone());
+    let pixels = ImageSet::load(&images, names, SIZE).unwrap();
+    let tokenizer = Arc::new(Tokenizer::new().unwrap());
+    let mut wanted: BTreeMap<&str, (Vec<u8>, Vec<Vec<u32>>)> = BTreeMap::new();
+    for row in &questions {
+        let pixels = || (pixels.get(&row.image).unwrap().to_vec(), Vec::new());
+        let (_, tokens) = wanted.entry(&row.image).or_insert_with(pixels);
+        tokens.push(tokenizer.encode(&row.question, Some(35)).unwrap());
+    }
+
+    let shards = Arc::new(open(folder.path()).unwrap());
+    let order = shards.order(2, 7);
+    let loader = |workers| {
+        let (shards, tokenizer) = (Arc::clone(&shards), Arc::clone(&tokenizer));
+        let load = move |visit: Visit| {
+            let sample = shards.get(visit.record)?;
+            let image = sample.image().ok_or("a sample without an image")?;
+            let image = decode_rgb_bytes(&image.bytes, Path::new(&sample.key))?;
+            let questions: Vec<Question> = sample.records()?;
+            let tokens = questions
+                .iter()
+                .map(|row| tokenizer.encode(&row.question, Some(35)))
+                .collect::<Result<Vec<_>, _>>()?;
+            let image = stretch(&image, SIZE, SIZE);
+            Ok::<_, Box<dyn Error + Send + Sync>>((questions[0].image.clone(), (image, tokens)))
+        };
+        let options = loader::Options {
+            batches: Batches::new(NonZeroUsize::new(50).unwrap()),
+            workers,
+            prefetch: 2,
+        };
+        Loader::new(order.clone(), load, options)
+    };
+    let batches = |stream: loader::Stream<_, _>| -> Vec<Vec<_>> {
+        stream.map(|batch| batch.unwrap().items).collect()
+    };
+    let epoch = batches(loader(2).epoch(3));
+    assert_eq!(epoch.len(), wanted.len().div_ceil(50));
+    let visited: Vec<_> = epoch.concat();
+    assert_eq!(visited.len(), wanted.len());
+    let found: BTreeMap<&str, _> = visited
+        .iter()
+        .map(|(image, item)| (image.as_str(), item.clone()))
+        .collect();
+    assert_eq!(found, wanted);
+    // Resumed across the end of an epoch, by who asks alone.
+    let resumed = batches(loader(0).batches(3 * 7 + 5..4 * 7 + 1));
+    assert_eq!(resumed[..2], epoch[5..]);
+    assert_eq!(resumed[2], batches(loader(2).epoch(4))[0]);
 }
 
 #[test]

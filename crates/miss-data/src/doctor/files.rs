@@ -11,6 +11,7 @@ use super::{Problem, ProblemKind, Severity};
 use crate::file::sha256_file;
 use crate::format::Format;
 use crate::image::{ImageError, decode_rgb};
+use crate::rows::collapse;
 
 /// Files looked at below the folder of images.
 const MAX_FILES: usize = 1 << 22;
@@ -95,7 +96,12 @@ pub(super) fn check(
                 Severity::Error,
                 image.name,
                 Some(image.id),
-                format!("{error}; {} records name it", image.records),
+                // Some decoders write several lines.
+                format!(
+                    "{}; {} records name it",
+                    collapse(&error.to_string()),
+                    image.records
+                ),
             ),
         }
     }

@@ -21,7 +21,12 @@ pub(super) fn advice(report: &Report, few_dropped: bool) -> Vec<String> {
     );
     say(
         ProblemKind::UnknownFormat,
-        "import what is not in a known format, with `data import`",
+        match report.records {
+            0 => {
+                "mend what cannot be imported, or bring records: in a known format, or as a table or JSON for `data import`"
+            }
+            _ => "import what is not in a known format, with `data import`",
+        },
     );
     say(
         ProblemKind::MissingImage,
@@ -62,7 +67,7 @@ pub(super) fn advice(report: &Report, few_dropped: bool) -> Vec<String> {
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.format {
-            Some(format) => writeln!(formatter, "{}: {format:?}", self.path.display())?,
+            Some(format) => writeln!(formatter, "{}: {format}", self.path.display())?,
             None => writeln!(formatter, "{}: not in a known format", self.path.display())?,
         }
         for kind in self.counts.keys() {

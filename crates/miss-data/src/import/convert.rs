@@ -7,11 +7,12 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::mapping::{Column, Field, Mapping};
-use super::source::{Row, Source};
+use super::source::{Row, Source, of_reading};
 use super::{ImportError, Imported, Records, file_of};
 use crate::figure::Figure;
 use crate::format::Kind;
-use crate::jsonl::{IMAGES_DIR, Line, MAX_ROWS, Notes, figure, question};
+use crate::jsonl::{IMAGES_DIR, Line, Notes, figure, part_named, question};
+use crate::lines::MAX_LINES;
 use crate::read::{Outcome, Place};
 use crate::rows::collapse;
 
@@ -63,7 +64,7 @@ pub(super) fn convert(
         dropped,
         fields: fields.into_iter().collect(),
         unused,
-        findings: notes.finish(),
+        findings: notes.finish().map_err(|error| of_reading(path, error))?,
     };
     Ok((imported, records))
 }
@@ -106,8 +107,11 @@ fn decide(
             (Field::Caption, "caption=report"),
         ],
         Kind::LabelledImages => {
-            let problem = "only questions and figures are imported: put labelled images into one folder a class";
-            return Err(wrong(problem.into(), "caption=class"));
+            let what = "only questions and figures are imported: put labelled images into one folder a class";
+            return Err(ImportError::Source {
+                path: path.into(),
+                what: what.into(),
+            });
         }
     };
     for (field, example) in wanted {
@@ -162,7 +166,7 @@ impl Conversion<'_> {
         let mut first_dropped = None;
         source.each(|place, row| {
             rows += 1;
-            if rows > MAX_ROWS {
+            if rows > MAX_LINES {
                 return;
             }
             let record = self.record(row, place, notes, of, |id| match ids.get(id) {
@@ -182,13 +186,13 @@ impl Conversion<'_> {
                     places.push(place);
                 }
                 Err(what) => {
-                    first_dropped.get_or_insert_with(|| format!("{what}{place}"));
+                    first_dropped.get_or_insert_with(|| format!("{place}: {what}"));
                     notes.find(place, Outcome::Dropped, format!("{what}; mend the row"));
                 }
             }
         })?;
-        if rows > MAX_ROWS {
-            let what = format!("more than {MAX_ROWS} rows: divide it");
+        if rows > MAX_LINES {
+            let what = format!("more than {MAX_LINES} rows: divide it");
             return Err(ImportError::Source {
                 path: path.into(),
                 what,
@@ -310,7 +314,7 @@ impl Conversion<'_> {
         }
         let known = match field {
             Field::AnswerType => answer_type(&text),
-            Field::Part => part(&text),
+            Field::Part => part_named(&text).map(str::to_owned),
             Field::Language => Some(text.to_lowercase()),
             Field::QuestionTypes => {
                 let types = text.split([',', ';']).map(str::trim);
@@ -368,16 +372,6 @@ fn answer_type(text: &str) -> Option<String> {
     let known = match text.to_lowercase().as_str() {
         "closed" | "close" | "closed-ended" | "yes/no" | "yesno" | "yes_no" => "CLOSED",
         "open" | "open-ended" | "other" | "number" => "OPEN",
-        _ => return None,
-    };
-    Some(known.to_owned())
-}
-
-fn part(text: &str) -> Option<String> {
-    let known = match text.to_lowercase().as_str() {
-        "train" | "training" => "train",
-        "validation" | "val" | "valid" | "validate" | "dev" | "development" => "validation",
-        "test" | "testing" => "test",
         _ => return None,
     };
     Some(known.to_owned())

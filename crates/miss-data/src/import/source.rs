@@ -148,10 +148,11 @@ pub(super) fn io_error(path: &Path, source: io::Error) -> ImportError {
     }
 }
 
-fn of_reading(path: &Path, error: ReadError) -> ImportError {
+pub(super) fn of_reading(path: &Path, error: ReadError) -> ImportError {
     match error {
         ReadError::Io { path, source, .. } => ImportError::Io { path, source },
         ReadError::TooLarge { path, limit } => ImportError::TooLarge { path, limit },
+        ReadError::Format { path, what, .. } => ImportError::Source { path, what },
         other => ImportError::Source {
             path: path.into(),
             what: other.to_string(),

@@ -1,44 +1,29 @@
 //! A table with a header whose columns are not known beforehand.
 
 use std::collections::HashSet;
-use std::io::Read;
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::ByteRecord;
 use serde_json::{Map, Value};
 
 use super::source::Row;
-use crate::jsonl::MAX_ROWS;
-use crate::lines::without_bom;
 use crate::read::Place;
-use crate::table::sniff;
+use crate::table::Rows;
 
 /// A header is a line, not a book.
 const MAX_COLUMNS: usize = 4096;
-/// Stands on a line of its own behind the table: if it becomes part of a field, a quote was left open.
-const END: &[u8] = b"\x01end of the table\x01";
 
 pub(super) struct Table {
     bytes: Vec<u8>,
-    delimiter: u8,
     columns: Vec<String>,
 }
 
 impl Table {
     /// Reads the header.
     pub(super) fn open(bytes: Vec<u8>) -> Result<Self, String> {
-        let delimiter = sniff(without_bom(&bytes));
-        let header = ReaderBuilder::new()
-            .delimiter(delimiter)
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(without_bom(&bytes))
-            .into_byte_records()
-            .next();
-        let header = match header {
-            None => return Err("the table is empty".into()),
-            Some(Err(error)) => return Err(error.to_string()),
-            Some(Ok(header)) => header,
-        };
+        let mut header = ByteRecord::new();
+        if Rows::new(&bytes).next(&mut header)?.is_none() {
+            return Err("the table is empty".into());
+        }
         if header.len() > MAX_COLUMNS {
             return Err(format!("line 1 has more than {MAX_COLUMNS} columns"));
         }
@@ -58,11 +43,7 @@ impl Table {
             }
             columns.push(name);
         }
-        Ok(Self {
-            bytes,
-            delimiter,
-            columns,
-        })
+        Ok(Self { bytes, columns })
     }
 
     pub(super) fn columns(&self) -> &[String] {
@@ -71,31 +52,11 @@ impl Table {
 
     /// Gives each row to `take`, with the line where it begins.
     pub(super) fn each(&self, mut take: impl FnMut(Place, Row)) -> Result<(), String> {
-        let table = without_bom(&self.bytes);
-        let mut reader = ReaderBuilder::new()
-            .delimiter(self.delimiter)
-            .flexible(true)
-            .from_reader(table.chain(&b"\n"[..]).chain(END));
+        let mut rows = Rows::new(&self.bytes);
         let mut record = ByteRecord::new();
-        let mut rows = 0;
-        while reader
-            .read_byte_record(&mut record)
-            .map_err(|error| error.to_string())?
-        {
-            let line = record.position().map_or(0, csv::Position::line) as usize;
-            if record.as_slice().ends_with(END) {
-                if record.len() == 1 && record.as_slice() == END {
-                    return Ok(());
-                }
-                return Err(format!(
-                    "a quote in the row that begins at line {line} is never closed: close it, or double it if it \
-                     is part of the text"
-                ));
-            }
-            rows += 1;
-            if rows > MAX_ROWS {
-                return Err(format!("more than {MAX_ROWS} rows: divide the table"));
-            }
+        // The header.
+        rows.next(&mut record)?;
+        while let Some(line) = rows.next(&mut record)? {
             take(Place::Line(line), self.row(&record));
         }
         Ok(())

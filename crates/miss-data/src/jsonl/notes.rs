@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::read::{Finding, Outcome, Place};
+use crate::read::{Finding, Outcome, Place, ReadError};
 
-/// Findings told one by one; the rest are counted.
-const MAX_FINDINGS: usize = 100_000;
+/// Dropped rows told one by one, each of which is a loss: a file with more is refused.
+const MAX_DROPPED: usize = 100_000;
+/// Other findings told one by one; the rest are counted.
+const MAX_OTHERS: usize = 100_000;
 /// Different notes told once each; the rest are counted.
 const MAX_ONCE: usize = 100;
 
@@ -15,8 +17,9 @@ pub(crate) struct Notes<'a> {
     findings: Vec<Finding>,
     /// What concerns many lines: where first, and how many.
     once: BTreeMap<String, (Place, usize)>,
-    dropped_beyond: usize,
-    others_beyond: usize,
+    dropped: usize,
+    others: usize,
+    left_out: usize,
 }
 
 impl<'a> Notes<'a> {
@@ -25,8 +28,9 @@ impl<'a> Notes<'a> {
             path,
             findings: Vec::new(),
             once: BTreeMap::new(),
-            dropped_beyond: 0,
-            others_beyond: 0,
+            dropped: 0,
+            others: 0,
+            left_out: 0,
         }
     }
 
@@ -35,12 +39,16 @@ impl<'a> Notes<'a> {
     }
 
     pub(crate) fn find(&mut self, place: Place, outcome: Outcome, what: String) {
-        if self.findings.len() < MAX_FINDINGS {
+        if outcome == Outcome::Dropped {
+            self.dropped += 1;
+            if self.dropped <= MAX_DROPPED {
+                self.push(place, outcome, what);
+            }
+        } else if self.others < MAX_OTHERS {
+            self.others += 1;
             self.push(place, outcome, what);
-        } else if outcome == Outcome::Dropped {
-            self.dropped_beyond += 1;
         } else {
-            self.others_beyond += 1;
+            self.left_out += 1;
         }
     }
 
@@ -51,12 +59,28 @@ impl<'a> Notes<'a> {
         } else if self.once.len() < MAX_ONCE {
             self.once.insert(what, (place, 1));
         } else {
-            self.others_beyond += 1;
+            self.left_out += 1;
         }
     }
 
     /// All findings, in the order of the file.
-    pub(crate) fn finish(mut self) -> Vec<Finding> {
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Format`] if more rows are dropped than are told: how many are lost must never be guessed.
+    pub(crate) fn finish(mut self) -> Result<Vec<Finding>, ReadError> {
+        if self.dropped > MAX_DROPPED {
+            let is_dropped = |finding: &&Finding| finding.outcome == Outcome::Dropped;
+            let first = self.findings.iter().find(is_dropped);
+            let first = first.map_or(String::new(), |first| {
+                format!("; the first{}: {}", first.place, first.what)
+            });
+            return Err(ReadError::Format {
+                path: self.path.into(),
+                expected: "a file of such records",
+                what: format!("{} of its rows cannot be used{first}", self.dropped),
+            });
+        }
         for (what, (place, count)) in std::mem::take(&mut self.once) {
             let what = match (place, count) {
                 (Place::Whole, count) => format!("{what} ({count} times)"),
@@ -68,20 +92,11 @@ impl<'a> Notes<'a> {
         // A stable sort: what concerns one place stays in the order it was found in.
         self.findings
             .sort_by_key(|finding| (finding.place, finding.outcome));
-        let rest = [
-            (
-                self.dropped_beyond,
-                Outcome::Dropped,
-                "further rows dropped",
-            ),
-            (self.others_beyond, Outcome::Kept, "further notes left out"),
-        ];
-        for (count, outcome, what) in rest {
-            if count > 0 {
-                self.push(Place::Whole, outcome, format!("{count} {what}"));
-            }
+        if self.left_out > 0 {
+            let what = format!("{} further notes left out", self.left_out);
+            self.push(Place::Whole, Outcome::Kept, what);
         }
-        self.findings
+        Ok(self.findings)
     }
 
     fn push(&mut self, place: Place, outcome: Outcome, what: String) {

@@ -73,6 +73,15 @@ pub(crate) fn figure(line: &mut Line<'_, '_>, id: String) -> Result<Figure, Stri
     })
 }
 
+/// The part that others call `text`, as our format writes it.
+pub(crate) fn part_named(text: &str) -> Option<&'static str> {
+    let lower = text.to_lowercase();
+    let mut all = PARTS.iter().chain(&OTHER_PARTS);
+    let (_, part) = all.find(|(name, _)| *name == lower)?;
+    let (name, _) = PARTS.iter().find(|(_, other)| other == part)?;
+    Some(name)
+}
+
 fn answer_type_of(answer: &str) -> AnswerType {
     let bare = answer.to_lowercase();
     let bare = bare.trim_end_matches(['.', '。', '!']).trim();

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{figure_id, image_name};
 use super::{json_line, plain_name};
+use crate::jsonl::Notes;
 use crate::lines::{each_line, open};
-use crate::read::{Finding, Outcome, Place, Read, ReadError};
+use crate::read::{Outcome, Place, Read, ReadError};
 
 /// The file of parts, below the dataset's folder.
 pub const SUBCAPTIONS_FILE: &str = "subcaptions_public.jsonl";
@@ -90,20 +91,11 @@ pub fn parse_subfigures(
     reader: impl BufRead,
     path: &Path,
 ) -> Result<Read<CompoundFigure>, ReadError> {
-    let mut read = Read {
-        records: Vec::new(),
-        findings: Vec::new(),
-    };
+    let mut records = Vec::new();
+    let mut notes = Notes::new(path);
     let mut seen = HashSet::new();
     each_line(reader, path, |line, bytes| {
-        let mut find = |outcome, what| {
-            read.findings.push(Finding {
-                file: path.into(),
-                place: Place::Line(line),
-                outcome,
-                what,
-            });
-        };
+        let mut find = |outcome, what| notes.find(Place::Line(line), outcome, what);
         let compound = json_line::<Annotation>(bytes).and_then(|found| found.compound(&mut find));
         match compound {
             Ok(Some(compound)) if !seen.insert(compound.id.clone()) => find(
@@ -113,7 +105,7 @@ pub fn parse_subfigures(
                     compound.id
                 ),
             ),
-            Ok(Some(compound)) => read.records.push(compound),
+            Ok(Some(compound)) => records.push(compound),
             Ok(None) => {}
             Err(what) => find(
                 Outcome::Dropped,
@@ -121,7 +113,10 @@ pub fn parse_subfigures(
             ),
         }
     })?;
-    Ok(read)
+    Ok(Read {
+        records,
+        findings: notes.finish()?,
+    })
 }
 
 /// A line of the file; other keys are the annotation tool's own.

@@ -38,6 +38,9 @@ impl Http {
             .http_status_as_error(false)
             // Offsets are those of the file as it is.
             .accept_encoding("identity")
+            // Redirected to an open connection, anybody on the way could change the index.
+            .https_only(location.starts_with("https://"))
+            .user_agent(concat!("miss-data/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(PATIENCE))
             .timeout_recv_response(Some(PATIENCE))
             .timeout_per_read(Some(PATIENCE))

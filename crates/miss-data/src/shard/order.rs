@@ -1,21 +1,28 @@
 //! An order that needs a few shards at a time.
 
-use crate::order::{Order, mix};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::order::{Epochs, Order, mix};
 
 /// Shuffles shards, then samples within a window of a few shards: read over a network, each shard
 /// is needed in one stretch of the epoch. `window` shards are mixed at a time; the more, the better
 /// mixed, and the larger the cache must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// As [`Epochs`] it is what a [`Loader`](crate::Loader) follows: its records are the samples.
+#[derive(Debug, Clone)]
 pub struct ShardOrder {
     /// First sample of each shard, and the number of all samples.
     starts: Vec<usize>,
     window: usize,
     seed: u64,
+    /// The epoch that was asked for last: to make one takes a walk over the shards.
+    latest: Arc<Mutex<Option<Arc<ShardEpoch>>>>,
 }
 
 /// The order of one epoch. Holds three numbers a shard, none a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardEpoch {
+    number: u64,
     seed: u64,
     window: usize,
     /// First sample of each shard, the shards shuffled.
@@ -32,19 +39,8 @@ impl ShardOrder {
             starts: running_sum(samples.iter().copied()),
             window: window.max(1),
             seed,
+            latest: Arc::default(),
         }
-    }
-
-    /// How many samples an epoch has.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.starts[self.starts.len() - 1]
-    }
-
-    /// Whether there are no samples.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The order of `epoch`: a pure function of shards, window, seed and epoch.
@@ -57,11 +53,32 @@ impl ShardOrder {
             .iter()
             .map(|&shard| self.starts[shard + 1] - self.starts[shard]);
         ShardEpoch {
+            number: epoch,
             seed: mix(&[self.seed, epoch]),
             window: self.window,
             positions: running_sum(sizes),
             firsts: shuffled.iter().map(|&shard| self.starts[shard]).collect(),
         }
+    }
+}
+
+impl Epochs for ShardOrder {
+    fn len(&self) -> usize {
+        self.starts[self.starts.len() - 1]
+    }
+
+    fn record(&self, epoch: u64, position: usize) -> usize {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = match &*latest {
+            Some(order) if order.number == epoch => Arc::clone(order),
+            _ => {
+                let order = Arc::new(self.epoch(epoch));
+                *latest = Some(Arc::clone(&order));
+                order
+            }
+        };
+        drop(latest);
+        order.index(position)
     }
 }
 
@@ -157,6 +174,15 @@ mod tests {
             shards.dedup();
             assert_eq!(shards.len(), 2, "{stretch:?}");
             assert!(!stretch.is_sorted());
+        }
+    }
+
+    #[test]
+    fn whatever_was_asked_before_the_answer_is_the_same() {
+        let order = ShardOrder::new(&SIZES, 3, 5);
+        for (number, position) in [(0, 5), (7, 5), (0, 6), (7, 0), (7, 265), (0, 5)] {
+            let alone = order.epoch(number).index(position);
+            assert_eq!(order.clone().record(number, position), alone);
         }
     }
 

@@ -120,7 +120,7 @@ pub enum ShardError {
         source: io::Error,
     },
     /// There is no such sample.
-    #[error("sample {index} of a set of {samples}")]
+    #[error("sample {index} of a set of {samples}: samples are counted from 0")]
     OutOfRange {
         /// What was asked for.
         index: usize,

@@ -38,7 +38,7 @@ pub struct Indexed {
 #[derive(Debug, Error)]
 pub enum IndexTarError {
     /// A file or folder cannot be read or written.
-    #[error("cannot read or write {path}: {source}", path = path.display())]
+    #[error("cannot read or write {path}: {source}; the index files are written beside the shards, so the folder must let both", path = path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -46,7 +46,7 @@ pub enum IndexTarError {
         source: io::Error,
     },
     /// The folder has no shards.
-    #[error("{path} holds no `.tar` file", path = path.display())]
+    #[error("{path} holds no `.tar` file: choose the folder that the shards lie in", path = path.display())]
     NoShards {
         /// The folder.
         path: PathBuf,
