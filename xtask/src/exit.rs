@@ -12,7 +12,7 @@ pub enum Exit {
     Usage = 2,
     /// Data is missing, changed or broken.
     Data = 3,
-    /// A split declared disjoint shares images or linked questions between training and test.
+    /// A split declared disjoint, or a test set that is audited, shares images or linked questions with training.
     Leak = 4,
     /// Outputs cannot be written: no permission, not a folder, disk full, or another run holds the folder.
     Output = 5,
@@ -30,7 +30,7 @@ Exit codes:
     0  done
     2  the command line or the configuration is wrong
     3  data is missing, changed or broken
-    4  a split declared disjoint leaks from training into test
+    4  a split declared disjoint, or a test set audited, leaks from training into test
     5  outputs cannot be written
     6  training, prediction or scoring failed
     7  the device is not available

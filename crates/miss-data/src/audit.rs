@@ -37,14 +37,15 @@ pub struct Audit {
     /// Test images that are much like a training image: neighbouring slices of one scan, or one picture
     /// with its contrast bent. A possible leak, not counted as one.
     pub similar_images: usize,
-    /// Images of either set that could not be looked at, so that nothing but names and bytes is known of
-    /// them. Not counted where none were to be looked at.
+    /// Images among those loaded, of either [`Images`], that could not be looked at, so that nothing but
+    /// names and at best bytes is known of them. Not counted where none were to be looked at.
     pub unread_images: usize,
     /// Test questions that ask about an image shared by name, bytes or picture.
     pub test_questions_on_train_images: usize,
     /// Distinct `linked_id`s (rephrasings of one question) on both sides.
     pub shared_linked_ids: usize,
-    /// Test questions whose image, question and answer stand in the training set as they are.
+    /// Test questions whose text and answer training has as they are, about the same image: by name, else
+    /// the first by bytes, else the most like by picture.
     pub duplicate_triples: usize,
     /// Test questions whose text, of whatever image, is also a training question's.
     pub repeated_question_text: usize,
@@ -107,7 +108,7 @@ pub fn audit(train: &[&Question], test: &[&Question], images: &Images) -> Audit 
 }
 
 /// Compares two sets of questions about images of two folders: equal names are the same image only if
-/// the folders are one.
+/// the folders are one. Equal `linked_id`s are taken as one, of two datasets too.
 #[must_use]
 pub fn audit_between(
     train: &[&Question],
@@ -122,14 +123,10 @@ pub fn audit_between(
         let of_kind = found.values().filter(|(_, sameness)| wanted(*sameness));
         of_kind.count()
     };
-    let on_train_images = |row: &&&Question| {
-        let image = found.get(row.image.as_str());
-        image.is_some_and(|(_, sameness)| sameness.is_certain())
-    };
+    let on_train_images = |row: &&&Question| certain(&found, row).is_some();
 
     let train_links = first_with(train, |row| row.linked_id.as_deref());
-    let one_folder = train_images.folder == test_images.folder;
-    let train_triples = first_with(train, |row| one_folder.then(|| triple(row)));
+    let train_triples = first_with(train, |row| Some(triple(&row.image, row)));
     let train_texts: HashSet<String> = train
         .iter()
         .map(|row| row.question.to_lowercase())
@@ -148,7 +145,8 @@ pub fn audit_between(
             linked.insert(link);
             pairs.push(Pair::of_questions(PairKind::LinkedId, row, twin));
         }
-        if let Some(twin) = train_triples.get(&triple(row)) {
+        let image = certain(&found, row);
+        if let Some(twin) = image.and_then(|image| train_triples.get(&triple(image, row))) {
             duplicate_triples += 1;
             pairs.push(Pair::of_questions(PairKind::Triple, row, twin));
         }
@@ -232,8 +230,17 @@ fn image_pairs(found: &BTreeMap<&str, (&str, Sameness)>) -> Vec<Pair> {
         .collect()
 }
 
-/// Test images shared by name or bytes that training asks about in a language in which a test question
-/// about the image is not asked.
+/// The training image that a question's image is beyond doubt.
+fn certain<'a>(
+    found: &BTreeMap<&str, (&'a str, Sameness)>,
+    question: &Question,
+) -> Option<&'a str> {
+    let (train, sameness) = found.get(question.image.as_str())?;
+    sameness.is_certain().then_some(*train)
+}
+
+/// Test images shared by name or bytes about which training asks in another language than some test
+/// question.
 fn across_languages(
     train: &[&Question],
     test: &[&Question],
@@ -279,9 +286,9 @@ fn names<'a>(rows: &[&'a Question]) -> BTreeSet<&'a str> {
     rows.iter().map(|row| row.image.as_str()).collect()
 }
 
-fn triple(row: &Question) -> (&str, String, String) {
+fn triple<'a>(image: &'a str, row: &Question) -> (&'a str, String, String) {
     (
-        &row.image,
+        image,
         row.question.to_lowercase(),
         row.answer.to_lowercase(),
     )

@@ -86,11 +86,21 @@ impl Format {
     #[must_use]
     pub fn images_dir(self) -> &'static str {
         match self {
-            Self::Slake => "imgs",
-            Self::Medicat => "figures",
-            Self::RsnaPneumonia => "stage_2_train_images",
+            Self::Slake => crate::slake::IMAGES_DIR,
+            Self::Medicat => crate::medicat::IMAGES_DIR,
+            Self::RsnaPneumonia => crate::rsna::IMAGES_DIR,
             _ => "images",
         }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Questions => "questions",
+            Self::Figures => "figures",
+            Self::LabelledImages => "labelled images",
+        })
     }
 }
 
@@ -127,6 +137,12 @@ mod tests {
             assert_eq!(serde_json::json!(format), format.name());
             assert_eq!(format.name().parse(), Ok(format));
         }
+        let error = crate::dataset::figures(Format::Slake, std::path::Path::new("s"));
+        let told = error.expect_err("SLAKE has questions").to_string();
+        assert!(
+            told.contains("`slake`") && told.contains("name a dataset of figures"),
+            "{told}"
+        );
         let error = "dicom".parse::<Format>().expect_err("no such format");
         assert!(error.to_string().contains("slake"), "{error}");
     }

@@ -92,7 +92,7 @@ pub enum ReadError {
         what: String,
     },
     /// The format holds records of another kind.
-    #[error("{path} is a dataset of the format {format:?}, whose records are {found:?}, not {wanted:?}", path = path.display())]
+    #[error("{path} is a dataset of the format `{format}`, whose records are {found}, not {wanted}; name a dataset of {wanted}", path = path.display())]
     Kind {
         /// The dataset's folder.
         path: PathBuf,

@@ -8,7 +8,7 @@ use std::path::Path;
 use image::RgbImage;
 use miss_data::audit::{Images, PairKind, audit, audit_between, audit_figures};
 use miss_data::image_hash::{Fingerprint, Index, MAX_DISTANCE, NEAR_CORRELATION};
-use miss_data::{AnswerType, Audit, Figure, Language, Part, Question, mix};
+use miss_data::{AnswerType, Audit, Language, Part, Question, mix};
 use proptest::prelude::*;
 
 fn row(id: &str, image: &str) -> Question {
@@ -86,6 +86,8 @@ fn a_picture_in_another_file_is_seen_and_a_blank_one_is_like_nothing() {
     ];
     let images = Images::load(folder.path(), names);
     assert_eq!((images.fingerprints.len(), images.unread.len()), (6, 2));
+    // Of what is no image at least the bytes are known.
+    assert_eq!(images.sha256.len(), 7);
 
     let train = [row("0", "a.png"), row("1", "b.png"), row("2", "black.png")];
     let train: Vec<&Question> = train.iter().collect();
@@ -116,6 +118,11 @@ fn a_picture_in_another_file_is_seen_and_a_blank_one_is_like_nothing() {
     for other in ["black-too.png", "broken.png", "missing.png"] {
         let found = found(other);
         assert!(!found.leaks() && found.pairs.is_empty(), "{found}");
+        let told = found.to_string();
+        assert!(
+            told.contains("no leak found among the images that could be read"),
+            "{told}"
+        );
     }
     // As JSON it comes back whole.
     let text = serde_json::to_string(&near).unwrap();
@@ -136,17 +143,20 @@ fn names_are_the_same_image_in_one_folder_only() {
         [PairKind::ImageName, PairKind::Triple]
     );
     assert!(found(&there).pairs.is_empty() && !found(&there).leaks());
-    assert_eq!(kinds(&found(&copy)), [PairKind::ImageBytes]);
-
-    let figure = Figure {
-        id: "f/7".into(),
-        image: "1.jpg".into(),
-        captions: vec!["a film".into()],
-        group: None,
-        licence: None,
-        part: None,
+    assert_eq!(
+        kinds(&found(&copy)),
+        [PairKind::ImageBytes, PairKind::Triple]
+    );
+    let other = Question {
+        answer: "another".into(),
+        ..test.clone()
     };
-    let found = |images| audit_figures(&[&figure], &here, &[&test], images);
+    let found_other = audit_between(&[&train], &here, &[&other], &copy);
+    assert_eq!(kinds(&found_other), [PairKind::ImageBytes]);
+
+    let seen = [("f/7", "1.jpg"), ("f/8", "1.jpg")];
+    let found = |images| audit_figures(seen, &here, &[&test], images);
+    assert_eq!((found(&here).figures, found(&here).figure_images), (2, 1));
     assert_eq!(found(&here).shared_images, 1);
     assert_eq!(found(&copy).shared_image_bytes, 1);
     assert!(!found(&there).leaks());
@@ -156,6 +166,21 @@ fn names_are_the_same_image_in_one_folder_only() {
             .to_string()
             .contains("test images also in pretraining")
     );
+}
+
+/// A folder is one folder however it is written; another copy of it is another.
+#[cfg(unix)]
+#[test]
+fn a_folder_is_the_same_through_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().join("here");
+    std::fs::create_dir(&here).unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&here, &link).unwrap();
+    let [here, link] = [here, link].map(|path| Images::of_hashes(&path, BTreeMap::new()));
+    let (train, test) = (row("0", "1.jpg"), row("1", "1.jpg"));
+    let found = audit_between(&[&train], &here, &[&test], &link);
+    assert_eq!(kinds(&found), [PairKind::ImageName]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use miss_data::audit::{Audit, Images, PairKind, audit, audit_figures};
 use miss_data::split::{SplitKind, make};
-use miss_data::{Figure, Language, Part, Question, Split, record, slake, vqa_rad};
+use miss_data::{Language, Part, Question, Split, class_folders, record, slake, vqa_rad};
 
 fn slake() -> Option<(PathBuf, Vec<Question>)> {
     let root = common::shared_data("slake")?;
@@ -176,9 +176,9 @@ fn pictures_of_slake_are_all_different_but_some_are_neighbours() {
     );
 }
 
-/// Radiographs of SLAKE are from the collection that a pretraining stage may use.
+/// Radiographs of SLAKE are from the collection that Transfer-and-Caption may start from.
 #[test]
-fn pretraining_figures_are_audited_by_their_pictures() {
+fn pretraining_images_are_audited_by_their_pictures() {
     let (Some((root, questions)), Some(nih)) = (slake(), common::shared_data("nih-cxr-sample"))
     else {
         return;
@@ -189,27 +189,12 @@ fn pretraining_figures_are_audited_by_their_pictures() {
         .collect();
     let test_names = test.iter().map(|row| row.image.as_str());
     let test_images = Images::load(&root.join(slake::IMAGES_DIR), test_names);
-    let folder = nih.join("images");
-    let figures: Vec<Figure> = ["No_findings", "Pneumonia"]
-        .iter()
-        .flat_map(|class| {
-            let files = std::fs::read_dir(folder.join(class)).unwrap();
-            files.map(move |file| format!("{class}/{}", file.unwrap().file_name().display()))
-        })
-        .map(|image| Figure {
-            id: format!("nih/{image}"),
-            image,
-            captions: vec!["a chest radiograph".into()],
-            group: None,
-            licence: None,
-            part: None,
-        })
-        .collect();
-    assert_eq!(figures.len(), 1_000);
-    let figures: Vec<&Figure> = figures.iter().collect();
-    let names = figures.iter().map(|figure| figure.image.as_str());
-    let images = Images::load(&folder, names);
-    let found = audit_figures(&figures, &images, &test, &test_images);
+    let seen = class_folders::read(&nih).unwrap().records;
+    assert_eq!(seen.len(), 1_000);
+    let folder = nih.join(class_folders::IMAGES_DIR);
+    let images = Images::load(&folder, seen.iter().map(|row| row.image.as_str()));
+    let records = || seen.iter().map(|row| (row.id.as_str(), row.image.as_str()));
+    let found = audit_figures(records(), &images, &test, &test_images);
     assert_eq!((found.shared_images, found.shared_image_bytes), (0, 0));
     // Looked at too.
     assert_eq!(
@@ -225,12 +210,12 @@ fn pretraining_figures_are_audited_by_their_pictures() {
         found
             .pairs
             .iter()
-            .all(|pair| pair.train.starts_with("nih/"))
+            .all(|pair| pair.train.starts_with("class-folders/"))
     );
     // By names alone, of two folders, there is nothing to see.
     let (a, b) = (
         Images::of_hashes(&folder, BTreeMap::new()),
         Images::of_hashes(&root, BTreeMap::new()),
     );
-    assert!(!audit_figures(&figures, &a, &test, &b).leaks());
+    assert!(!audit_figures(records(), &a, &test, &b).leaks());
 }

@@ -34,6 +34,12 @@ pub fn run(run: &Run) -> Result<(), Failure> {
     write_json(&folder.join("split.json"), &split)?;
     let names = questions.iter().map(|row| &*row.image);
     let images = Images::load(&run.images(), names);
+    if let Some(error) = images.unread.first() {
+        tracing::warn!(
+            "{} images cannot be audited, the first: {error}",
+            images.unread.len()
+        );
+    }
     let audit = audited(&questions, &split, &images)?;
     write_json(&folder.join("audit.json"), &audit)?;
     if !audit.leaks() {

@@ -1,19 +1,18 @@
-//! Pretraining against a test set.
+//! Pretraining, of which only the images are compared, against a test set.
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::images::{Images, Sameness, matches};
-use super::{Pair, image_pairs, names};
-use crate::figure::Figure;
+use super::{Pair, certain, image_pairs, names};
 use crate::image_hash::Likeness;
 use crate::record::Question;
 
-/// What a test set shares with the figures of pretraining.
+/// What a test set shares with the figures or labelled images of pretraining.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FigureAudit {
-    /// Pretraining figures.
+    /// Pretraining figures or labelled images.
     pub figures: usize,
     /// Distinct pretraining images.
     pub figure_images: usize,
@@ -29,26 +28,28 @@ pub struct FigureAudit {
     pub near_identical_images: usize,
     /// Test images that are much like a pretraining image. A possible leak, not counted as one.
     pub similar_images: usize,
-    /// Images of either set that could not be looked at.
+    /// Images among those loaded, of either [`Images`], that could not be looked at.
     pub unread_images: usize,
     /// Test questions that ask about an image shared by name, bytes or picture.
     pub test_questions_on_figure_images: usize,
-    /// What is behind the counts: for each test image that leaks or may leak, the first figure with
-    /// the image it is the same as, by id.
+    /// What is behind the counts: for each test image that leaks or may leak, the first figure or
+    /// labelled image with the image it is the same as, by id.
     pub pairs: Vec<Pair>,
 }
 
-/// Compares figures with a set of questions.
+/// Compares figures or labelled images, each given by its id and its image, with a set of questions.
 #[must_use]
-pub fn audit_figures(
-    figures: &[&Figure],
+pub fn audit_figures<'a>(
+    figures: impl IntoIterator<Item = (&'a str, &'a str)>,
     figure_images: &Images,
     test: &[&Question],
     test_images: &Images,
 ) -> FigureAudit {
     let mut first_of: HashMap<&str, &str> = HashMap::new();
-    for figure in figures {
-        first_of.entry(&figure.image).or_insert(&figure.id);
+    let mut count_figures = 0;
+    for (id, image) in figures {
+        first_of.entry(image).or_insert(id);
+        count_figures += 1;
     }
     let figure_names: BTreeSet<&str> = first_of.keys().copied().collect();
     let test_names = names(test);
@@ -57,10 +58,7 @@ pub fn audit_figures(
         let of_kind = found.values().filter(|(_, sameness)| wanted(*sameness));
         of_kind.count()
     };
-    let on_figure_images = |row: &&&Question| {
-        let image = found.get(row.image.as_str());
-        image.is_some_and(|(_, sameness)| sameness.is_certain())
-    };
+    let on_figure_images = |row: &&&Question| certain(&found, row).is_some();
     let mut pairs = image_pairs(&found);
     for pair in &mut pairs {
         if let Some(id) = first_of.get(pair.train.as_str()) {
@@ -68,7 +66,7 @@ pub fn audit_figures(
         }
     }
     FigureAudit {
-        figures: figures.len(),
+        figures: count_figures,
         figure_images: figure_names.len(),
         test_questions: test.len(),
         test_images: test_names.len(),

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::file::sha256_file;
-use crate::image::{ImageError, decode_rgb};
+use crate::file::sha256_hex;
+use crate::image::{ImageError, decode_rgb_bytes, read_capped};
 use crate::image_hash::{Comparison, Fingerprint, Index, Likeness};
 
 /// What is known of the images in a folder. The more is known, the more an audit sees: names only;
 /// bytes under other names; pictures encoded in another way.
 #[derive(Debug, Default)]
 pub struct Images {
-    /// The folder that the names are relative to. Equal names are the same image in the same folder
-    /// only.
+    /// The folder that the names are relative to, links resolved where it exists. Equal names are the
+    /// same image in the same folder only.
     pub folder: PathBuf,
     /// Lower-case hexadecimal sha256 of an image's file, by name.
     pub sha256: BTreeMap<String, String>,
@@ -30,33 +30,39 @@ impl Images {
     #[must_use]
     pub fn of_hashes(folder: &Path, sha256: BTreeMap<String, String>) -> Self {
         Self {
-            folder: folder.into(),
+            folder: folder.canonicalize().unwrap_or_else(|_| folder.into()),
             sha256,
             ..Self::default()
         }
     }
 
     /// Reads and decodes the images `names` in `folder`, in parallel: 4 kB of each are kept. One that
-    /// cannot be used is in [`unread`](Self::unread), not an error.
+    /// cannot be used is in [`unread`](Self::unread), not an error; if it can at least be read, its
+    /// bytes are hashed.
     #[must_use]
     pub fn load<'a>(folder: &Path, names: impl IntoIterator<Item = &'a str>) -> Self {
         let names: BTreeSet<&str> = names.into_iter().collect();
         let names: Vec<&str> = names.into_iter().collect();
-        let read: Vec<Result<(String, Fingerprint), ImageError>> = names
+        let read: Vec<Result<_, ImageError>> = names
             .par_iter()
             .map(|name| {
                 let path = folder.join(name);
-                let image = decode_rgb(&path)?;
-                let sha256 =
-                    sha256_file(&path).map_err(|source| ImageError::Io { path, source })?;
-                Ok((sha256, Fingerprint::of(&image)))
+                let bytes = read_capped(&path)?;
+                let picture = decode_rgb_bytes(&bytes, &path);
+                Ok((
+                    sha256_hex(&bytes),
+                    picture.map(|image| Fingerprint::of(&image)),
+                ))
             })
             .collect();
         let mut images = Self::of_hashes(folder, BTreeMap::new());
         for (name, read) in names.into_iter().zip(read) {
-            match read {
-                Ok((sha256, fingerprint)) => {
-                    images.sha256.insert(name.into(), sha256);
+            let picture = read.and_then(|(sha256, picture)| {
+                images.sha256.insert(name.into(), sha256);
+                picture
+            });
+            match picture {
+                Ok(fingerprint) => {
                     images.fingerprints.insert(name.into(), fingerprint);
                 }
                 Err(error) => images.unread.push(error),

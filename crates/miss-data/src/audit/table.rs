@@ -67,7 +67,7 @@ impl fmt::Display for Audit {
         write_lines(formatter, &lines)?;
         write_unread(formatter, self.unread_images)?;
         write_pairs(formatter, &self.pairs)?;
-        write_verdict(formatter, self.leaks(), self.may_leak())
+        write_verdict(formatter, self.leaks(), self.may_leak(), self.unread_images)
     }
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for FigureAudit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let images = Some(self.test_images);
         let lines = [
-            ("pretraining figures", self.figures, None),
+            ("pretraining records", self.figures, None),
             ("pretraining images", self.figure_images, None),
             ("test questions", self.test_questions, None),
             ("test images", self.test_images, None),
@@ -105,7 +105,7 @@ impl fmt::Display for FigureAudit {
         write_lines(formatter, &lines)?;
         write_unread(formatter, self.unread_images)?;
         write_pairs(formatter, &self.pairs)?;
-        write_verdict(formatter, self.leaks(), self.may_leak())
+        write_verdict(formatter, self.leaks(), self.may_leak(), self.unread_images)
     }
 }
 
@@ -159,13 +159,23 @@ fn write_pairs(formatter: &mut fmt::Formatter<'_>, pairs: &[Pair]) -> fmt::Resul
     Ok(())
 }
 
-fn write_verdict(formatter: &mut fmt::Formatter<'_>, leaks: bool, may_leak: bool) -> fmt::Result {
-    formatter.write_str(match (leaks, may_leak) {
-        (true, _) => "LEAKS: the test set is not independent of the training set",
-        (false, true) => {
-            "no leak found, but test images are much like training images: look whether they are of the same \
-             patients"
-        }
-        (false, false) => "no leak found",
-    })
+fn write_verdict(
+    formatter: &mut fmt::Formatter<'_>,
+    leaks: bool,
+    may_leak: bool,
+    unread: usize,
+) -> fmt::Result {
+    if leaks {
+        return formatter.write_str("LEAKS: the test set is not independent of the training set");
+    }
+    formatter.write_str("no leak found")?;
+    if unread > 0 {
+        formatter.write_str(" among the images that could be read")?;
+    }
+    if may_leak {
+        formatter.write_str(
+            ", but test images are much like training images: look whether they are of the same patients",
+        )?;
+    }
+    Ok(())
 }

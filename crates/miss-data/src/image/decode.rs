@@ -125,7 +125,7 @@ fn dicom(_bytes: &[u8], path: &Path) -> Result<RgbImage, ImageError> {
 }
 
 /// Reads a file of at most [`MAX_FILE_BYTES`].
-fn read_capped(path: &Path) -> Result<Vec<u8>, ImageError> {
+pub(crate) fn read_capped(path: &Path) -> Result<Vec<u8>, ImageError> {
     let file = File::open(path).map_err(|source| io_error(path, source))?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file that is too large, even one whose size cannot be

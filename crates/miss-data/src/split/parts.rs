@@ -6,7 +6,8 @@ use super::{Split, ids};
 use crate::record::{Language, Part, Question};
 
 /// The publishers' own split; VQA-RAD has no validation side. In VQA-RAD nearly every test image is
-/// also a training image: see [`audit`](crate::audit::audit).
+/// also a training image: see [`audit`](crate::audit::audit). As in all splits by part, questions that
+/// are given none are on no side.
 #[must_use]
 pub fn official(questions: &[Question]) -> Split {
     by_part("official", questions.iter())

@@ -408,6 +408,10 @@ fn a_changed_list_does_not_fit_its_hash() {
         error.to_string().contains("make the split again"),
         "{error}"
     );
+    let twice =
+        r#"{"name": "mine", "seed": 0, "train": ["a", "b"], "validation": [], "test": ["b"]}"#;
+    let error = serde_json::from_str::<Split>(twice).unwrap_err();
+    assert!(error.to_string().contains("`b` stands twice"), "{error}");
     let by_hand = r#"{"name": "mine", "seed": 0, "train": ["a"], "validation": [], "test": ["b"]}"#;
     assert_eq!(serde_json::from_str::<Split>(by_hand).unwrap().test, ["b"]);
 }

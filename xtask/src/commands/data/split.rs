@@ -51,12 +51,17 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut json = serde_json::to_vec_pretty(&split).map_err(|error| failed(&error))?;
     json.push(b'\n');
     miss_data::write_atomic(out, &json).map_err(|error| failed(&error))?;
+    let sides = [&split.train, &split.validation, &split.test].map(Vec::len);
+    let left_out = match questions.len() - sides.iter().sum::<usize>() {
+        0 => String::new(),
+        count => format!("{count} of no side, "),
+    };
     println!(
-        "{}: {} training, {} validation, {} test questions, {}",
+        "{}: {} training, {} validation, {} test questions, {left_out}{}",
         out.display(),
-        split.train.len(),
-        split.validation.len(),
-        split.test.len(),
+        sides[0],
+        sides[1],
+        sides[2],
         split.hash()
     );
     Ok(Exit::Ok)
