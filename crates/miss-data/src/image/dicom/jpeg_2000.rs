@@ -15,9 +15,13 @@ pub(super) fn decode<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fau
     let failed = |error| {
         format!("its JPEG 2000 frame cannot be decoded: {error}; convert it with `gdcmconv --raw`")
     };
+    // Some writers put a JP2 file around the stream; DICOM has its own colours and palettes.
+    let start = bytes
+        .windows(4)
+        .position(|four| four == [0xFF, 0x4F, 0xFF, 0x51]);
+    let bytes = &bytes[start.ok_or("its JPEG 2000 frame has no start; fetch it again")?..];
     let signed = check(bytes)?;
     let settings = hayro_jpeg2000::DecodeSettings {
-        resolve_palette_indices: false,
         // Else a stream that was cut gives a blurred image.
         strict: true,
         ..Default::default()
@@ -71,14 +75,7 @@ pub(super) fn decode<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fau
 /// tiles and precincts are allocated by the header alone (ITU-T T.800, A.5.1 and A.6.1).
 fn check(bytes: &[u8]) -> Result<bool, Fault> {
     let damaged = || "its JPEG 2000 frame has no size; fetch it again".to_owned();
-    let start = bytes
-        .windows(4)
-        .position(|four| four == [0xFF, 0x4F, 0xFF, 0x51])
-        .ok_or_else(damaged)?;
-    let header = bytes
-        .get(start..)
-        .and_then(|rest| rest.first_chunk::<43>())
-        .ok_or_else(damaged)?;
+    let header = bytes.first_chunk::<43>().ok_or_else(damaged)?;
     let word = |at: usize| {
         u64::from(u32::from_be_bytes([
             header[at],
@@ -91,7 +88,7 @@ fn check(bytes: &[u8]) -> Result<bool, Fault> {
     if tiles(word(8), word(24)).saturating_mul(tiles(word(12), word(28))) > 65_535 {
         return Err("its JPEG 2000 frame has more than the 65535 tiles allowed".into());
     }
-    let mut at = start + 4 + usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let mut at = 4 + usize::from(u16::from_be_bytes([header[4], header[5]]));
     // The segments of the main header, up to the first tile.
     while let Some(&[0xFF, marker, high, low]) =
         bytes.get(at..).and_then(|rest| rest.first_chunk::<4>())
