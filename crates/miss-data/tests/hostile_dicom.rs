@@ -468,6 +468,49 @@ fn hostile_compression() {
 }
 
 #[test]
+fn a_compressed_frame_takes_no_more_bytes_a_pixel_than_documented() {
+    let _alone = alone();
+    const SIDE: u16 = 2048;
+    let eight = [
+        words(0x0028_0010, SIDE),
+        words(0x0028_0011, SIDE),
+        words(0x0028_0100, 8),
+        words(0x0028_0101, 8),
+        words(0x0028_0102, 7),
+    ];
+    let sixteen = &eight[..2];
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new(&mut jpeg)
+        .encode(
+            &vec![9; 1 << 22],
+            SIDE.into(),
+            SIDE.into(),
+            image::ExtendedColorType::L8,
+        )
+        .unwrap();
+    // Runs of zeros; ones, which are the longest runs there can be; one empty packet.
+    let runs = [129, 0].repeat(1 << 15);
+    let rle = rle(&[2, 64, 64 + (1 << 16)], &runs.repeat(2));
+    let ls = jpeg_ls(SIDE, SIDE, &[0xFF, 0x7F].repeat(1 << 13));
+    let j2k = jpeg_2000(SIDE.into(), SIDE.into(), None);
+    let files = [
+        compressed(RLE, sixteen, &rle),
+        compressed(JPEG, &eight, &jpeg),
+        compressed(JPEG_LS, sixteen, &ls),
+        compressed(JPEG_2000, sixteen, &j2k),
+    ];
+    drop((jpeg, rle));
+    for bytes in &files {
+        PEAK.reset_peak_usage();
+        let before = PEAK.current_usage();
+        let result = decode_rgb_bytes(bytes, Path::new("large.dcm"));
+        let taken = PEAK.peak_usage().saturating_sub(before);
+        assert!(result.is_ok(), "{result:?}");
+        assert!(taken <= 16 << 22, "{taken} bytes");
+    }
+}
+
+#[test]
 fn every_cut_and_many_flips_of_good_files_end_in_order() {
     let _alone = alone();
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dicom");

@@ -3,8 +3,8 @@
 //! Served are grey and colour images in whole numbers of up to 32 bits: uncompressed (implicit and
 //! explicit VR, little and big endian, deflated), RLE, JPEG (baseline, extended with 8 bits,
 //! progressive, lossless), JPEG-LS and JPEG 2000. The structure is walked by code of our own that
-//! allocates by what is there (see `elements`), so that a file of any content costs a bounded
-//! amount of memory.
+//! allocates by what is there (see `elements`), and a frame takes at most 16 bytes for each of its
+//! numbers, so that a file of any content costs a bounded amount of memory.
 
 mod codec;
 mod colour;
