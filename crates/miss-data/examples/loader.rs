@@ -1,5 +1,6 @@
-//! Batches for fine-tuning out of the embedded copy of VQA-RAD: images decoded and stretched,
-//! questions tokenised, by two threads ahead of their use; four questions of an image side by side.
+//! Batches for fine-tuning out of the embedded copy of VQA-RAD: images decoded, augmented and
+//! stretched, questions tokenised, by two threads ahead of their use; four questions of an image side
+//! by side.
 //!
 //! ```text
 //! cargo run -p miss-data --example loader
@@ -12,11 +13,14 @@ use std::error::Error;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 
+use miss_data::image::Augmentation;
 use miss_data::loader::{Batch, Loader, Options, Visit};
 use miss_data::order::{Batches, Grouped};
 use miss_data::text::{Padded, Tokenizer};
-use miss_data::{decode_rgb, image, vqa_rad};
+use miss_data::{decode_rgb, vqa_rad};
 
+/// Of the order, and of what is drawn for an image.
+const SEED: u64 = 42;
 /// Pixels a side.
 const SIZE: u32 = 224;
 /// Tokens of a question.
@@ -37,19 +41,24 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let ids: Vec<String> = questions.iter().map(|row| row.id.clone()).collect();
 
     let images = questions.iter().map(|row| &row.image);
-    let order = Grouped::new(images, NonZeroU32::new(4), 42)?;
+    let order = Grouped::new(images, NonZeroU32::new(4), SEED)?;
     let options = Options {
         batches: Batches::new(NonZeroUsize::new(20).ok_or("no batch is empty")?),
         workers: 2,
         prefetch: 2,
     };
     let tokenizer = Tokenizer::new()?;
+    let augmentation = Augmentation::default();
+    augmentation.check()?;
     let load = move |visit: Visit| {
         let question = &questions[visit.record];
         let image = decode_rgb(&root.join(vqa_rad::IMAGES_DIR).join(&question.image))?;
+        // Of seed, epoch and record alone, so that a resumed run draws the same. To test, `stretch`.
+        let size = image.dimensions().into();
+        let plan = augmentation.plan(size, SEED, visit.epoch, visit.record as u64);
         let item = Item {
             image: question.image.clone(),
-            pixels: image::stretch(&image, SIZE, SIZE),
+            pixels: plan.apply(&image, SIZE),
             ids: tokenizer.encode(&question.question, Some(LONGEST))?,
         };
         Ok::<_, Box<dyn Error + Send + Sync>>(item)

@@ -3,129 +3,22 @@
 #![cfg(feature = "dicom")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/dicom_file.rs"]
+mod dicom_file;
 #[path = "common/hostile.rs"]
 mod hostile;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use dicom_file::*;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use hostile::{Case, check};
+use hostile::{Case, alone, check};
 use miss_data::image::decode_rgb_bytes;
 
 #[global_allocator]
 static PEAK: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
-
-const RAW: &str = "1.2.840.10008.1.2.1";
-const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
-const IMPLICIT: &str = "1.2.840.10008.1.2";
-const RLE: &str = "1.2.840.10008.1.2.5";
-const JPEG: &str = "1.2.840.10008.1.2.4.50";
-const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
-const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
-const UNDEFINED: u32 = u32::MAX;
-const ITEM: u32 = 0xFFFE_E000;
-const ITEM_END: u32 = 0xFFFE_E00D;
-const SEQUENCE_END: u32 = 0xFFFE_E0DD;
-
-/// A tag, VR and length.
-fn head(tag: u32, vr: &[u8; 2], length: u32) -> Vec<u8> {
-    let mut bytes = tag_bytes(tag);
-    bytes.extend(vr);
-    if [b"OB", b"OW", b"SQ", b"UN", b"UT"].contains(&vr) {
-        bytes.extend([0, 0]);
-        bytes.extend(length.to_le_bytes());
-    } else {
-        bytes.extend((length as u16).to_le_bytes());
-    }
-    bytes
-}
-
-fn tag_bytes(tag: u32) -> Vec<u8> {
-    [
-        ((tag >> 16) as u16).to_le_bytes(),
-        (tag as u16).to_le_bytes(),
-    ]
-    .concat()
-}
-
-fn element(tag: u32, vr: &[u8; 2], value: &[u8]) -> Vec<u8> {
-    [head(tag, vr, value.len() as u32), value.to_vec()].concat()
-}
-
-fn item(tag: u32, length: u32) -> Vec<u8> {
-    [tag_bytes(tag), length.to_le_bytes().to_vec()].concat()
-}
-
-fn file(syntax: &str, data: &[u8]) -> Vec<u8> {
-    let mut uid = syntax.as_bytes().to_vec();
-    uid.resize(uid.len().next_multiple_of(2), 0);
-    let meta = element(0x0002_0010, b"UI", &uid);
-    [&[0; 128], b"DICM".as_slice(), &meta, data].concat()
-}
-
-/// The header of an image, elements overridden by tag, without Pixel Data.
-fn header(overridden: &[(u32, Vec<u8>)]) -> Vec<u8> {
-    let word = |value: u16| value.to_le_bytes().to_vec();
-    let mut elements = vec![
-        (0x0028_0002, b"US", word(1)),
-        (0x0028_0004, b"CS", b"MONOCHROME2 ".to_vec()),
-        (0x0028_0008, b"IS", b"1 ".to_vec()),
-        (0x0028_0010, b"US", word(8)),
-        (0x0028_0011, b"US", word(8)),
-        (0x0028_0100, b"US", word(16)),
-        (0x0028_0101, b"US", word(12)),
-        (0x0028_0102, b"US", word(11)),
-        (0x0028_0103, b"US", word(0)),
-    ];
-    for (tag, value) in overridden {
-        match elements.iter_mut().find(|(found, ..)| found == tag) {
-            Some(found) => found.2.clone_from(value),
-            None => elements.push((*tag, b"DS", value.clone())),
-        }
-    }
-    let bytes = |(tag, vr, value): (u32, &[u8; 2], Vec<u8>)| element(tag, vr, &value);
-    elements.into_iter().flat_map(bytes).collect()
-}
-
-fn pixels(bytes: usize) -> Vec<u8> {
-    element(0x7FE0_0010, b"OW", &vec![7; bytes])
-}
-
-/// An uncompressed 8 x 8 image of 16 bits, elements overridden.
-fn raw(overridden: &[(u32, Vec<u8>)]) -> Vec<u8> {
-    file(RAW, &[header(overridden), pixels(128)].concat())
-}
-
-fn words(tag: u32, value: u16) -> (u32, Vec<u8>) {
-    (tag, value.to_le_bytes().to_vec())
-}
-
-fn text(tag: u32, value: &str) -> (u32, Vec<u8>) {
-    (tag, value.as_bytes().to_vec())
-}
-
-/// Fragments without an offset table.
-fn fragments(parts: &[&[u8]], end: bool) -> Vec<u8> {
-    let mut bytes = head(0x7FE0_0010, b"OB", UNDEFINED);
-    bytes.extend(item(ITEM, 0));
-    for part in parts {
-        bytes.extend(item(ITEM, part.len() as u32));
-        bytes.extend(*part);
-    }
-    if end {
-        bytes.extend(item(SEQUENCE_END, 0));
-    }
-    bytes
-}
-
-fn compressed(syntax: &str, overridden: &[(u32, Vec<u8>)], frame: &[u8]) -> Vec<u8> {
-    file(
-        syntax,
-        &[header(overridden), fragments(&[frame], true)].concat(),
-    )
-}
 
 /// An RLE frame with this header of words.
 fn rle(segments: &[u32], data: &[u8]) -> Vec<u8> {
@@ -189,6 +82,7 @@ fn deflated(data: &[u8]) -> Vec<u8> {
 
 #[test]
 fn hostile_structure() {
+    let _alone = alone();
     let head_only = [header(&[]), head(0x7FE0_0010, b"OW", 128)].concat();
     let with = |element: Vec<u8>| file(RAW, &[element, header(&[]), pixels(128)].concat());
     let implicit = [
@@ -317,6 +211,7 @@ fn hostile_structure() {
 
 #[test]
 fn hostile_attributes() {
+    let _alone = alone();
     let rows = |rows, columns| [words(0x0028_0010, rows), words(0x0028_0011, columns)];
     let bits = |allocated, stored, high| {
         [
@@ -331,10 +226,9 @@ fn hostile_attributes() {
             element(0x0028_3006, b"OW", data),
         ]
         .concat();
-        let item = [item(ITEM, content.len() as u32), content].concat();
         file(
             RAW,
-            &[header(&[]), element(0x0028_3010, b"SQ", &item), pixels(128)].concat(),
+            &[header(&[]), sequence(0x0028_3010, &content), pixels(128)].concat(),
         )
     };
     let cases = [
@@ -394,6 +288,24 @@ fn hostile_attributes() {
             "no_width.dcm",
             raw(&[text(0x0028_1050, "40"), text(0x0028_1051, "0 ")]),
         ),
+        Case::fails(
+            "narrow.dcm",
+            raw(&[text(0x0028_1050, "40"), text(0x0028_1051, "0.5 ")]),
+            "a width of 0.5, which is too small for its shape Linear",
+        ),
+        Case::any(
+            "narrow_exact.dcm",
+            raw(&[
+                text(0x0028_1050, "40"),
+                text(0x0028_1051, "0.5 "),
+                text(0x0028_1056, "LINEAR_EXACT"),
+            ]),
+        ),
+        Case::fails(
+            "negative_width.dcm",
+            raw(&[text(0x0028_1050, "40"), text(0x0028_1051, "-80 ")]),
+            "a width of -80",
+        ),
         Case::any("all_padding.dcm", raw(&[(0x0028_0120, vec![7, 7])])),
         Case::any(
             "big_slope.dcm",
@@ -417,6 +329,7 @@ fn hostile_attributes() {
 
 #[test]
 fn hostile_compression() {
+    let _alone = alone();
     let eight = |columns: u16, rows: u16| {
         vec![
             words(0x0028_0011, columns),
@@ -555,7 +468,51 @@ fn hostile_compression() {
 }
 
 #[test]
+fn a_compressed_frame_takes_no_more_bytes_a_pixel_than_documented() {
+    let _alone = alone();
+    const SIDE: u16 = 2048;
+    let eight = [
+        words(0x0028_0010, SIDE),
+        words(0x0028_0011, SIDE),
+        words(0x0028_0100, 8),
+        words(0x0028_0101, 8),
+        words(0x0028_0102, 7),
+    ];
+    let sixteen = &eight[..2];
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new(&mut jpeg)
+        .encode(
+            &vec![9; 1 << 22],
+            SIDE.into(),
+            SIDE.into(),
+            image::ExtendedColorType::L8,
+        )
+        .unwrap();
+    // Runs of zeros; ones, which are the longest runs there can be; one empty packet.
+    let runs = [129, 0].repeat(1 << 15);
+    let rle = rle(&[2, 64, 64 + (1 << 16)], &runs.repeat(2));
+    let ls = jpeg_ls(SIDE, SIDE, &[0xFF, 0x7F].repeat(1 << 13));
+    let j2k = jpeg_2000(SIDE.into(), SIDE.into(), None);
+    let files = [
+        compressed(RLE, sixteen, &rle),
+        compressed(JPEG, &eight, &jpeg),
+        compressed(JPEG_LS, sixteen, &ls),
+        compressed(JPEG_2000, sixteen, &j2k),
+    ];
+    drop((jpeg, rle));
+    for bytes in &files {
+        PEAK.reset_peak_usage();
+        let before = PEAK.current_usage();
+        let result = decode_rgb_bytes(bytes, Path::new("large.dcm"));
+        let taken = PEAK.peak_usage().saturating_sub(before);
+        assert!(result.is_ok(), "{result:?}");
+        assert!(taken <= 16 << 22, "{taken} bytes");
+    }
+}
+
+#[test]
 fn every_cut_and_many_flips_of_good_files_end_in_order() {
+    let _alone = alone();
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dicom");
     let mut tried = 0;
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -15,7 +15,8 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Images whose header announces more pixels are refused before decoding. The largest figures of
 /// the supported datasets have 5,800 pixels a side.
 pub const MAX_PIXELS: u64 = 64 << 20;
-/// Bytes a decoder may take; a 16-bit RGBA image of [`MAX_PIXELS`] fits.
+/// Bytes the decoder of PNG may take; a 16-bit RGBA image of [`MAX_PIXELS`] fits. That of JPEG knows
+/// no such limit: it takes what [`decode_rgb`] says.
 const MAX_DECODER_BYTES: u64 = 8 * MAX_PIXELS + (64 << 20);
 
 /// Bytes that a PNG's chunks beside its pixels may take.
@@ -30,10 +31,13 @@ const MAX_EXTRA_BYTES: u64 = 16 << 20;
 /// and rounded, transparency is dropped and the colour under it kept, CMYK is converted as Pillow
 /// does. An orientation tag is not applied, as in the published pipelines.
 ///
+/// Beside the file, up to 12 bytes are taken for each pixel that the header announces: 768 MiB for
+/// [`MAX_PIXELS`].
+///
 /// # Errors
 ///
 /// [`ImageError`], naming the file and what to do. A JPEG without its end marker is an error, not a
-/// grey area; one that was cut and closed again cannot be told from a whole one.
+/// grey area; one that was cut and closed again is not told from a whole one.
 pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
     decode_rgb_bytes(&read_capped(path)?, path)
 }

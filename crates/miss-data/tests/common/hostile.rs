@@ -1,6 +1,7 @@
 //! Files made to do harm, and what must come of them.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use miss_data::image::decode_rgb_bytes;
 use peak_alloc::PeakAlloc;
@@ -25,6 +26,12 @@ impl Case {
         let error = None;
         Self { name, bytes, error }
     }
+}
+
+/// Held by one test at a time: all tests of a file count into the same peak.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Decodes all, one after the other.

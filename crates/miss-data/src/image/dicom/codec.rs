@@ -11,7 +11,6 @@ use crate::image::jpeg;
 /// How Pixel Data is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Codec {
-    None,
     Rle,
     Jpeg,
     JpegLs,
@@ -19,17 +18,17 @@ pub(super) enum Codec {
 }
 
 impl Codec {
-    /// The codec of a transfer syntax (PS3.6, table A-1); else the syntax's name.
-    pub(super) fn of(syntax: Option<&str>) -> Result<Self, String> {
+    /// The codec of a transfer syntax (PS3.6, table A-1), if it compresses; else the syntax's name.
+    pub(super) fn of(syntax: Option<&str>) -> Result<Option<Self>, String> {
         let Some(syntax) = syntax else {
-            return Ok(Self::None);
+            return Ok(None);
         };
         let name = match syntax.strip_prefix("1.2.840.10008.1.2") {
-            Some("" | ".1" | ".2" | ".1.99") => return Ok(Self::None),
-            Some(".5") => return Ok(Self::Rle),
-            Some(".4.50" | ".4.51" | ".4.55" | ".4.57" | ".4.70") => return Ok(Self::Jpeg),
-            Some(".4.90" | ".4.91") => return Ok(Self::Jpeg2000),
-            Some(".4.80" | ".4.81") => return Ok(Self::JpegLs),
+            Some("" | ".1" | ".2" | ".1.99") => return Ok(None),
+            Some(".5") => return Ok(Some(Self::Rle)),
+            Some(".4.50" | ".4.51" | ".4.55" | ".4.57" | ".4.70") => return Ok(Some(Self::Jpeg)),
+            Some(".4.90" | ".4.91") => return Ok(Some(Self::Jpeg2000)),
+            Some(".4.80" | ".4.81") => return Ok(Some(Self::JpegLs)),
             Some(".4.92" | ".4.93") => "JPEG 2000 part 2",
             Some(".4.110" | ".4.111" | ".4.112") => "JPEG XL",
             Some(".4.201" | ".4.202" | ".4.203") => "high-throughput JPEG 2000",
@@ -47,7 +46,6 @@ pub(super) fn decompress<'a>(
     layout: &Layout,
 ) -> Result<Frame<'a>, Fault> {
     match codec {
-        Codec::None => Err("its pixels are not compressed".into()),
         Codec::Rle => rle(bytes, layout),
         Codec::Jpeg => jpeg(bytes, layout),
         Codec::JpegLs => jpeg_ls(bytes, layout),
@@ -93,26 +91,22 @@ fn rle<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fault> {
     })
 }
 
-/// Fills `target` from runs; nothing if they are too short.
-fn unpack<'t>(packed: &[u8], mut target: impl Iterator<Item = &'t mut u8>) -> Option<()> {
+/// Fills `target` from runs; nothing if they are too short. A last run may reach beyond it.
+fn unpack<'t>(packed: &[u8], mut target: impl ExactSizeIterator<Item = &'t mut u8>) -> Option<()> {
     let mut packed = packed.iter();
-    let mut next = target.next();
-    while next.is_some() {
+    while target.len() > 0 {
         let head = packed.next()?.cast_signed();
-        let (count, run) = match head {
-            -128 => continue,
-            0.. => (usize::from(head.unsigned_abs()) + 1, None),
-            _ => (usize::from(head.unsigned_abs()) + 1, Some(*packed.next()?)),
-        };
-        for _ in 0..count {
-            let value = match run {
-                Some(value) => value,
-                None => *packed.next()?,
-            };
-            // A last run may reach beyond the frame.
-            if let Some(byte) = next.take() {
-                *byte = value;
-                next = target.next();
+        let places = target.by_ref().take(usize::from(head.unsigned_abs()) + 1);
+        match head {
+            -128 => {}
+            0.. => {
+                for place in places {
+                    *place = *packed.next()?;
+                }
+            }
+            _ => {
+                let value = *packed.next()?;
+                places.for_each(|place| *place = value);
             }
         }
     }

@@ -205,22 +205,20 @@ impl<'a> Walk<'a> {
 
     /// Reads or steps over the value of an element.
     fn value(&mut self, head: &Head, set: &mut DataSet<'a>, depth: usize) -> Result<(), Fault> {
-        let wanted = tags::KEPT.contains(&head.tag);
-        let sequence = tags::SEQUENCES.contains(&head.tag);
-        if wanted && (sequence || head.length != UNDEFINED) {
-            self.count()?;
-            let value = if sequence {
-                Value::Items(self.items(head, depth, true)?)
-            } else {
-                let value = self.take(head.length as usize, head.tag)?;
-                Value::Bytes(Cow::Borrowed(value), &head.vr == b"SS")
-            };
-            set.elements.push((head.tag, value));
+        let value = if tags::SEQUENCES.contains(&head.tag) {
+            Value::Items(self.items(head, depth, true)?)
         } else if head.length == UNDEFINED {
             self.items(head, depth, false)?;
+            return Ok(());
         } else {
-            self.take(head.length as usize, head.tag)?;
-        }
+            let value = self.take(head.length as usize, head.tag)?;
+            if !tags::VALUES.contains(&head.tag) {
+                return Ok(());
+            }
+            Value::Bytes(Cow::Borrowed(value), &head.vr == b"SS")
+        };
+        self.count()?;
+        set.elements.push((head.tag, value));
         Ok(())
     }
 

@@ -47,15 +47,15 @@ impl Frame<'_> {
 /// The wanted frame's numbers.
 pub(super) fn decode<'a>(
     file: &'a File<'_>,
-    codec: Codec,
+    codec: Option<Codec>,
     layout: &Layout,
 ) -> Result<Frame<'a>, Fault> {
     match (&file.pixels, codec) {
         (Pixels::Native(bytes), _) => native(bytes, file.big_endian, layout),
-        (Pixels::Encapsulated { .. }, Codec::None) => {
+        (Pixels::Encapsulated { .. }, None) => {
             Err("its pixels are in fragments although its transfer syntax is not compressed".into())
         }
-        (Pixels::Encapsulated { offsets, fragments }, codec) => {
+        (Pixels::Encapsulated { offsets, fragments }, Some(codec)) => {
             let bytes = fragments_of_frame(offsets, fragments, layout)?;
             decompress(codec, &bytes, layout)
         }

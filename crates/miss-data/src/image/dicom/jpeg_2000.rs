@@ -15,13 +15,13 @@ pub(super) fn decode<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fau
     let failed = |error| {
         format!("its JPEG 2000 frame cannot be decoded: {error}; convert it with `gdcmconv --raw`")
     };
+    // Some writers put a JP2 file around the stream; DICOM has its own colours and palettes.
+    let start = bytes
+        .windows(4)
+        .position(|four| four == [0xFF, 0x4F, 0xFF, 0x51]);
+    let bytes = &bytes[start.ok_or("its JPEG 2000 frame has no start; fetch it again")?..];
     let signed = check(bytes)?;
-    let settings = hayro_jpeg2000::DecodeSettings {
-        resolve_palette_indices: false,
-        // Else a stream that was cut gives a blurred image.
-        strict: true,
-        ..Default::default()
-    };
+    let settings = hayro_jpeg2000::DecodeSettings::default();
     let image = hayro_jpeg2000::Image::new(bytes, &settings).map_err(failed)?;
     let channels = usize::from(image.color_space().num_channels()) + usize::from(image.has_alpha());
     let found = (image.width(), image.height(), channels);
@@ -68,17 +68,11 @@ pub(super) fn decode<'a>(bytes: &[u8], layout: &Layout) -> Result<Frame<'a>, Fau
 }
 
 /// Whether the numbers are signed; an error for a stream that would cost far more than its size:
-/// tiles and precincts are allocated by the header alone (ITU-T T.800, A.5.1 and A.6.1).
+/// tiles and precincts are allocated by the header alone (ITU-T T.800, A.5.1 and A.6.1). And for one
+/// that was cut, of which the decoder would make a blurred image.
 fn check(bytes: &[u8]) -> Result<bool, Fault> {
     let damaged = || "its JPEG 2000 frame has no size; fetch it again".to_owned();
-    let start = bytes
-        .windows(4)
-        .position(|four| four == [0xFF, 0x4F, 0xFF, 0x51])
-        .ok_or_else(damaged)?;
-    let header = bytes
-        .get(start..)
-        .and_then(|rest| rest.first_chunk::<43>())
-        .ok_or_else(damaged)?;
+    let header = bytes.first_chunk::<43>().ok_or_else(damaged)?;
     let word = |at: usize| {
         u64::from(u32::from_be_bytes([
             header[at],
@@ -91,7 +85,7 @@ fn check(bytes: &[u8]) -> Result<bool, Fault> {
     if tiles(word(8), word(24)).saturating_mul(tiles(word(12), word(28))) > 65_535 {
         return Err("its JPEG 2000 frame has more than the 65535 tiles allowed".into());
     }
-    let mut at = start + 4 + usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let mut at = 4 + usize::from(u16::from_be_bytes([header[4], header[5]]));
     // The segments of the main header, up to the first tile.
     while let Some(&[0xFF, marker, high, low]) =
         bytes.get(at..).and_then(|rest| rest.first_chunk::<4>())
@@ -109,6 +103,23 @@ fn check(bytes: &[u8]) -> Result<bool, Fault> {
             return Err("its JPEG 2000 frame has precincts of less than 16 pixels, which are not supported; convert it with `gdcmconv --raw`".into());
         }
         at += 2 + length;
+    }
+    // The tile-parts, each with its length.
+    while let Some(&[0xFF, 0x90, _, _, _, _, a, b, c, d]) =
+        bytes.get(at..).and_then(|rest| rest.first_chunk())
+    {
+        match u32::from_be_bytes([a, b, c, d]) as usize {
+            0 => {
+                // The last, up to the end, behind which DICOM may have padding.
+                let padding = bytes.iter().rev().take_while(|&&byte| byte == 0).count();
+                at = (bytes.len() - padding).saturating_sub(2);
+                break;
+            }
+            length => at = at.saturating_add(length),
+        }
+    }
+    if bytes.get(at..at.saturating_add(2)) != Some(&[0xFF, 0xD9]) {
+        return Err("its JPEG 2000 frame stops before its end; fetch it again".into());
     }
     Ok(header[42] & 0x80 != 0)
 }

@@ -287,13 +287,8 @@ impl<'a> Scan<'a> {
         let order = context.order(context.magnitude);
         let mapped = self.bits.golomb(order, self.limit, self.error_bits)?;
         let context = self.contexts.get_mut(index.unsigned_abs() as usize)?;
-        let error = if near == 0 && order == 0 && 2 * context.bias <= -context.count {
-            if mapped & 1 == 1 {
-                mapped >> 1
-            } else {
-                -(mapped >> 1) - 1
-            }
-        } else if mapped & 1 == 0 {
+        let turned = near == 0 && order == 0 && 2 * context.bias <= -context.count;
+        let error = if (mapped & 1 == 1) == turned {
             mapped >> 1
         } else {
             -(mapped >> 1) - 1

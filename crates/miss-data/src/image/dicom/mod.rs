@@ -3,8 +3,8 @@
 //! Served are grey and colour images in whole numbers of up to 32 bits: uncompressed (implicit and
 //! explicit VR, little and big endian, deflated), RLE, JPEG (baseline, extended with 8 bits,
 //! progressive, lossless), JPEG-LS and JPEG 2000. The structure is walked by code of our own that
-//! allocates by what is there (see `elements`), so that a file of any content costs a bounded
-//! amount of memory.
+//! allocates by what is there (see `elements`), and a frame takes at most 16 bytes for each of its
+//! numbers, so that a file of any content costs a bounded amount of memory.
 
 mod codec;
 mod colour;
@@ -74,8 +74,8 @@ pub enum WindowShape {
 /// Decodes a DICOM file's `bytes` to 8-bit RGB; `path` names it in errors.
 ///
 /// Grey values are rescaled (Modality LUT, or slope and intercept), then brought to 0–255 by the
-/// window in `options`, else by the file's first VOI LUT, else by its first window. Without any of
-/// these, values of up to 8 bits keep their full range, so that 8 bits stay as they are, and wider
+/// window in `options`, else by the file's first VOI LUT, else by its first window, unless that has
+/// a width of 0. Without any of these, values of up to 8 bits keep their full range, so that 8 bits stay as they are, and wider
 /// ones span from the smallest to the largest value of the frame. Padding is black; `MONOCHROME1`
 /// is inverted. Functional groups of enhanced multi-frame files are used, shared or per frame.
 /// Colour is brought to RGB (from `YBR_FULL`, `YBR_FULL_422`, `PALETTE COLOR`) and to 8 bits by its
@@ -83,8 +83,9 @@ pub enum WindowShape {
 ///
 /// # Errors
 ///
-/// [`ImageError`], naming the file and what to do: not DICOM, damaged, without pixels, of a kind or
-/// transfer syntax that is not served, or beyond the limits.
+/// [`ImageError`], naming the file and what to do: not DICOM, damaged, without pixels, with a window
+/// that is impossible, of a kind or transfer syntax that is not served, or beyond the limits. A JPEG
+/// frame that was cut and closed again is not told from a whole one.
 pub fn decode_dicom(
     bytes: &[u8],
     path: &Path,
@@ -103,12 +104,12 @@ pub fn decode_dicom(
             height: layout.height,
         });
     }
-    let kind =
+    let codec =
         codec::Codec::of(file.syntax.as_deref()).map_err(|syntax| ImageError::TransferSyntax {
             path: path.into(),
             syntax,
         })?;
-    let frame = frame::decode(&file, kind, &layout).map_err(fault)?;
+    let frame = frame::decode(&file, codec, &layout).map_err(fault)?;
     let pixels = if layout.samples == 1 && !layout.is_palette() {
         grey::to_rgb(&frame, &layout, &file.elements, options.window)
     } else {

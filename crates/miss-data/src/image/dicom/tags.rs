@@ -51,8 +51,8 @@ pub(super) const SEQUENCES: [u32; 6] = [
     FRAME_GROUPS,
 ];
 
-/// Everything that is kept.
-pub(super) const KEPT: [u32; 34] = [
+/// Elements whose values are kept.
+pub(super) const VALUES: [u32; 28] = [
     SAMPLES,
     PHOTOMETRIC,
     PLANAR,
@@ -79,12 +79,6 @@ pub(super) const KEPT: [u32; 34] = [
     SEGMENTED_PALETTE,
     SEGMENTED_PALETTE + 1,
     SEGMENTED_PALETTE + 2,
-    MODALITY_LUTS,
     LUT_DESCRIPTOR,
     LUT_DATA,
-    VOI_LUTS,
-    FRAME_VOI,
-    FRAME_RESCALE,
-    SHARED_GROUPS,
-    FRAME_GROUPS,
 ];
