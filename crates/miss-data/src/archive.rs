@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::manifest::{FileEntry, Problem};
 use crate::part::{PIECE, Part, PartError};
 
-/// Members of one archive, at most.
+/// Members of one tar archive, at most.
 const MAX_MEMBERS: usize = 4_000_000;
 /// Bytes of a member whose size the manifest does not state, at most.
 const MAX_UNSTATED: u64 = 1 << 30;

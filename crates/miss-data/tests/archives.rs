@@ -345,6 +345,30 @@ fn bombs_stay_small() {
 }
 
 #[test]
+fn a_directory_larger_than_any_is_not_read_into_memory() {
+    let small = zip(&[("a", b"x")]);
+    let directory = small.windows(4).position(|at| at == b"PK\x01\x02").unwrap();
+    let end = small.windows(4).position(|at| at == b"PK\x05\x06").unwrap();
+    // One entry, with the longest comment there can be, again and again.
+    let mut entry = small[directory..end].to_vec();
+    entry[32..34].copy_from_slice(&u16::MAX.to_le_bytes());
+    entry.resize(entry.len() + usize::from(u16::MAX), b' ');
+    let of = |count: u16| {
+        let mut archive = small[..directory].to_vec();
+        archive.extend(entry.repeat(usize::from(count)));
+        let size = (entry.len() * usize::from(count)) as u32;
+        let mut end = small[end..].to_vec();
+        end[8..10].copy_from_slice(&count.to_le_bytes());
+        end[10..12].copy_from_slice(&count.to_le_bytes());
+        end[12..16].copy_from_slice(&size.to_le_bytes());
+        archive.extend(end);
+        archive
+    };
+    assert_eq!(unpack(Kind::Zip, &of(1), &WANTED).unwrap().files, 0);
+    hostile(Kind::Zip, &of(300), "no directory of 2 wanted members");
+}
+
+#[test]
 fn members_that_share_bytes_are_refused() {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let plain = SimpleFileOptions::default();

@@ -1,16 +1,34 @@
 //! Members of zip archives.
 
-use std::io::{Read, Seek};
+use std::cell::Cell;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::rc::Rc;
 
 use zip::ZipArchive;
 
-use super::{ArchiveError, MAX_MEMBERS, MAX_RATIO, RATIO_FREE, Sink};
+use super::{ArchiveError, MAX_RATIO, RATIO_FREE, Sink};
+
+/// Bytes of a directory for members that nobody wants: the library holds all of it, and more, in
+/// memory.
+const DIRECTORY: u64 = 16 << 20;
+/// Bytes of a directory for each member that is wanted.
+const DIRECTORY_EACH: u64 = 1 << 10;
 
 pub(super) fn extract(reader: impl Read + Seek, sink: &mut Sink<'_>) -> Result<(), ArchiveError> {
-    let mut archive = ZipArchive::new(reader).map_err(|error| sink.damaged(error))?;
-    if archive.len() > MAX_MEMBERS {
-        return Err(sink.limit(format!("it has more than {MAX_MEMBERS} members")));
-    }
+    let limit = DIRECTORY + DIRECTORY_EACH * sink.wanted.len() as u64;
+    let left = Rc::new(Cell::new(limit));
+    let reader = Limited {
+        reader,
+        left: Rc::clone(&left),
+    };
+    let mut archive = ZipArchive::new(reader).map_err(|error| match left.get() {
+        0 => sink.limit(format!(
+            "no directory of {} wanted members takes more than {limit} bytes",
+            sink.wanted.len()
+        )),
+        _ => sink.damaged(error),
+    })?;
+    left.set(u64::MAX);
     if archive.has_duplicate_names() {
         return Err(sink.limit("two members have one name"));
     }
@@ -48,4 +66,26 @@ pub(super) fn extract(reader: impl Read + Seek, sink: &mut Sink<'_>) -> Result<(
         sink.take(entry, size, member)?;
     }
     Ok(())
+}
+
+/// A reader that gives so many bytes and no more.
+struct Limited<R> {
+    reader: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        let length = usize::try_from(left).map_or(buffer.len(), |left| buffer.len().min(left));
+        let count = self.reader.read(&mut buffer[..length])?;
+        self.left.set(left - count as u64);
+        Ok(count)
+    }
+}
+
+impl<R: Seek> Seek for Limited<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.reader.seek(to)
+    }
 }
