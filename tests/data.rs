@@ -41,7 +41,7 @@ fn a_dataset_comes_from_a_mirror_once_its_licence_is_accepted_and_stays_right() 
     let (out, _) = succeed(&mut fetch(&["--accept-licence"]));
     assert!(out.contains("0 files were there, 25 brought"), "{out}");
     let root = to.join("vqa-rad-small");
-    let mut verify = || xtask(&["data", "verify", &manifest, "--root", path(&root)]);
+    let verify = || xtask(&["data", "verify", &manifest, "--root", path(&root)]);
     succeed(&mut verify());
 
     // A flipped byte is named, and brought again alone.
