@@ -88,7 +88,7 @@ fn a_table_of_ones_own_becomes_a_dataset_with_a_split() {
     let (out, _) = succeed(&mut xtask(&["data", "doctor", path(&own)]));
     assert!(out.contains("48"), "{out}");
 
-    // What the doctor says of a lost image names the line, and the exit code says that it matters.
+    // What the doctor says of a lost image names the record, and the exit code says that it matters.
     let lost = own.join("images").join(&images[0]);
     let kept = fs::read(&lost).unwrap();
     fs::remove_file(&lost).unwrap();
@@ -96,7 +96,7 @@ fn a_table_of_ones_own_becomes_a_dataset_with_a_split() {
     let told = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(
-        told.contains(&images[0]) && told.contains("line 1"),
+        told.contains(&images[0]) && told.contains("table/2"),
         "{told}"
     );
     fs::write(&lost, kept).unwrap();

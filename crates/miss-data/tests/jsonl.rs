@@ -450,7 +450,7 @@ fn a_folder_and_a_missing_file_are_errors_that_say_what_is_wanted() {
     fs::create_dir(folder.path().join("questions.jsonl")).unwrap();
     assert!(read_questions(folder.path()).is_err());
     let error = dataset::figures(Format::VqaRad, folder.path()).unwrap_err();
-    assert!(error.to_string().contains("VqaRad"), "{error}");
+    assert!(error.to_string().contains("`vqa-rad`"), "{error}");
 }
 
 #[test]

@@ -54,14 +54,14 @@ fn wrong_types_and_ranges_name_what_is_allowed() {
     assert_eq!(
         problems(
             "[pretrain]\nepochs = 0\nbatch = \"many\"\nlearning_rate = 2\n\
-             [predict]\nmask_question_padding = 1\n[split]\nkind = \"random\"\nseed = -1"
+             [predict]\nmask_question_padding = 1\n[split]\nkind = \"patient\"\nseed = -1"
         ),
         [
             "/recipes/a.toml:4:10: `pretrain.epochs` is 0; allowed: a whole number from 1 to 10000",
             "/recipes/a.toml:5:9: `pretrain.batch` is the text \"many\"; allowed: a whole number from 2 to 4096",
             "/recipes/a.toml:6:17: `pretrain.learning_rate` is 2; allowed: a number from 0 to 1",
             "/recipes/a.toml:8:25: `predict.mask_question_padding` is 1; allowed: true or false",
-            "/recipes/a.toml:10:8: `split.kind` is the text \"random\"; allowed: \"image-disjoint\" or \"official\"",
+            "/recipes/a.toml:10:8: `split.kind` is the text \"patient\"; allowed: \"official\" or \"official-dedup\" or \"mevf\" or \"image-disjoint\" or \"random\" or \"en\" or \"zh\" or \"bilingual-safe\" or \"by-group\"",
             "/recipes/a.toml:11:8: `split.seed` is -1; allowed: a whole number from 0",
         ]
     );
