@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use miss_data::audit::{Images, audit_between, audit_figures};
+use miss_data::audit::{Images, audit, audit_between, audit_figures};
 use miss_data::format::Kind;
 use miss_data::record::select;
-use miss_data::{Manifest, Part, Question, Read, ReadError, SplitKind, dataset as read, split};
+use miss_data::{
+    Audit, Language, Manifest, Part, Question, Read, ReadError, SplitKind, dataset as read, split,
+};
 use serde_json::{Value, json};
 
 use super::dataset::{Dataset, named};
@@ -86,8 +88,31 @@ fn within(arguments: &Arguments) -> Result<(Exit, Value), Failure> {
         leaked |= audit.leaks() && (kind.promises_no_leak() || !arguments.splits.is_empty());
         all.push(json!({"split": split.name, "hash": split.hash(), "leaks": audit.leaks(), "audit": audit}));
     }
+    if arguments.splits.is_empty() {
+        for (name, audit) in across_languages(&questions, &images) {
+            println!("{name}\n{audit}\n");
+            all.push(json!({"split": name, "leaks": audit.leaks(), "audit": audit}));
+        }
+    }
     let told = json!({"dataset": manifest.name, "data": manifest.hash(), "audits": all});
     Ok((ended(leaked, &[&images]), told))
+}
+
+/// The training part in one language against the test part in another: what mixing languages would leak.
+fn across_languages(questions: &[Question], images: &Images) -> Vec<(String, Audit)> {
+    let rows = |language, part| -> Vec<&Question> {
+        let wanted = |row: &&Question| row.language == language && row.part == Some(part);
+        questions.iter().filter(wanted).collect()
+    };
+    [(Language::Zh, Language::En), (Language::En, Language::Zh)]
+        .into_iter()
+        .filter_map(|(seen, tested)| {
+            let (train, test) = (rows(seen, Part::Train), rows(tested, Part::Test));
+            let name = format!("{} training part, {} test part", seen.name(), tested.name());
+            let both = !train.is_empty() && !test.is_empty();
+            both.then(|| (name, audit(&train, &test, images)))
+        })
+        .collect()
 }
 
 /// All of one dataset, which training sees, and the test questions of another.

@@ -5,35 +5,35 @@ use miss_data::manifest::Access;
 use super::dataset;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::table::aligned;
 
 pub fn run() -> Result<Exit, Failure> {
-    let mut rows = Vec::new();
+    tell("name", "size", "licence", "access", "here", "what");
     for (manifest, folder) in dataset::all()? {
-        let there = manifest
-            .files
-            .iter()
-            .filter(|file| folder.join(&file.path).is_file());
+        let there = |path: &str| folder.join(path).is_file();
+        let there = manifest.files.iter().filter(|file| there(&file.path));
         let here = match (there.count(), manifest.files.len()) {
             (0, _) => "no".to_owned(),
-            (there, all) if there == all => folder.display().to_string(),
-            (there, all) => format!("{there} of {all} files"),
+            (there, all) if there == all => "yes".to_owned(),
+            (there, all) => format!("{there} of {all}"),
         };
         let access = match manifest.access {
             Access::Open => "open",
             Access::Gated => "by hand",
         };
-        rows.push(vec![
-            manifest.name.clone(),
-            dataset::size(&manifest),
-            manifest.licence.clone(),
-            access.to_owned(),
-            here,
-            manifest.title,
-        ]);
+        let size = dataset::size(&manifest);
+        tell(
+            &manifest.name,
+            &size,
+            &manifest.licence,
+            access,
+            &here,
+            &manifest.title,
+        );
     }
-    let head = ["name", "size", "licence", "access", "here", "what"];
-    print!("{}", aligned(&head, &rows));
     println!("\n`data fetch NAME` brings one, `data card NAME` tells all about it.");
     Ok(Exit::Ok)
+}
+
+fn tell(name: &str, size: &str, licence: &str, access: &str, here: &str, what: &str) {
+    println!("{name:<22} {size:>9}  {licence:<25}  {access:<7}  {here:<12}  {what}");
 }
