@@ -16,7 +16,7 @@
 //! whole, and its own hash names every byte of the set. Every sample is compared with its hash
 //! whenever it is read.
 //!
-//! [`write`] writes a set, [`index_folder`] indexes the shards of others, [`Shards`] reads either
+//! [`write()`] writes a set, [`index_folder`] indexes the shards of others, [`Shards`] reads either
 //! from a folder, over HTTP or from an object store, and [`ShardOrder`] shuffles such that a few
 //! shards at a time are needed.
 

@@ -93,7 +93,8 @@ pub fn run(run: &Run) -> Result<(), Failure> {
 }
 
 fn summary(split: &Split, audit: &Audit) -> String {
-    let seen = match audit.shared_images + audit.shared_image_bytes {
+    let shared = audit.shared_images + audit.shared_image_bytes + audit.near_identical_images;
+    let seen = match shared {
         0 => "none of which it had seen".to_owned(),
         shared => format!("{shared} of which it had seen in training"),
     };
@@ -153,6 +154,18 @@ fn audit_rows(audit: &Audit) -> Vec<AuditRow> {
             audit.shared_image_bytes,
             images,
             true,
+        ),
+        (
+            "test images that show a training image's picture in other bytes",
+            audit.near_identical_images,
+            images,
+            true,
+        ),
+        (
+            "test images much like a training image",
+            audit.similar_images,
+            images,
+            false,
         ),
         (
             "test questions about a training image",

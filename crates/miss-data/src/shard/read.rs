@@ -396,7 +396,7 @@ impl ReadSample {
         self.members.iter().find(|member| member.name != RECORDS)
     }
 
-    /// The sample's records, as [`write`](super::write) put them there.
+    /// The sample's records, as [`write()`](super::write) put them there.
     ///
     /// # Errors
     ///
