@@ -138,9 +138,9 @@ fn everything_that_is_planted_is_found() {
     expect(
         MissingImage,
         &[
-            "case.PNG, 9: the image is missing, 1 records name it; there is \"Case.png\"",
+            "case.PNG, 9: the image is missing (records that name it: 1); there is \"Case.png\"",
             "write \"a.png\"",
-            "gone.png, 11: the image is missing, 2 records",
+            "gone.png, 11: the image is missing (records that name it: 2)",
         ],
     );
     expect(ExtraFile, &["Case.png", "extra.png"]);

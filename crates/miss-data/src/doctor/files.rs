@@ -79,7 +79,7 @@ pub(super) fn check(
             Ok(sha256) => same.entry(sha256).or_default().push(image.name),
             Err(ImageError::Missing { .. }) => {
                 let what = format!(
-                    "the image is missing, {} records name it{}",
+                    "the image is missing (records that name it: {}){}",
                     image.records,
                     there.hint(image.name, format)
                 );
@@ -98,7 +98,7 @@ pub(super) fn check(
                 Some(image.id),
                 // Some decoders write several lines.
                 format!(
-                    "{}; {} records name it",
+                    "{} (records that name it: {})",
                     collapse(&error.to_string()),
                     image.records
                 ),

@@ -82,7 +82,7 @@ impl fmt::Display for Report {
         }
         writeln!(
             formatter,
-            "{} records on {} images, {} rows dropped; {} errors, {} warnings, {} notes",
+            "records: {}, images: {}, rows dropped: {}; errors: {}, warnings: {}, notes: {}",
             self.records,
             self.images,
             self.dropped,

@@ -1,6 +1,7 @@
 //! What the index files say, and what they may say: they can come from anywhere.
 
 use std::collections::HashSet;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -112,8 +113,8 @@ impl Set {
     }
 
     /// The index file's bytes.
-    pub(super) fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("names and numbers")
+    pub(super) fn to_json(&self) -> io::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(self)?)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -166,8 +167,8 @@ impl ShardIndex {
         Ok(index)
     }
 
-    pub(super) fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("names and numbers")
+    pub(super) fn to_json(&self) -> io::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(self)?)
     }
 
     fn check(&self, shard: &Shard) -> Result<(), String> {

@@ -26,7 +26,7 @@ pub(super) enum SourceError {
     /// The server sends whole files only.
     #[cfg_attr(
         not(feature = "fetch"),
-        allow(dead_code, reason = "what a web server does")
+        allow(dead_code, reason = "only web servers do this, and `fetch` is off")
     )]
     NoRanges,
 }
@@ -119,7 +119,10 @@ impl Source {
 
     #[cfg_attr(
         not(feature = "fetch"),
-        allow(unused_variables, reason = "what a web server does")
+        allow(
+            unused_variables,
+            reason = "only web servers do this, and `fetch` is off"
+        )
     )]
     fn stream(&self, shard: &Shard, out: &mut File) -> io::Result<()> {
         match self {

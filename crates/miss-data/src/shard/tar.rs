@@ -104,7 +104,8 @@ pub fn index_folder(folder: &Path) -> Result<Set, IndexTarError> {
         let path = folder.join(&name);
         let indexed = index_tar(File::open(&path).map_err(failed(&path))?, &name)?;
         let index_path = folder.join(indexed.shard.index_file());
-        write_atomic(&index_path, &indexed.index.to_json()).map_err(failed(&index_path))?;
+        let json = indexed.index.to_json().map_err(failed(&index_path))?;
+        write_atomic(&index_path, &json).map_err(failed(&index_path))?;
         shards.push(indexed.shard);
     }
     let set = Set {
@@ -112,7 +113,8 @@ pub fn index_folder(folder: &Path) -> Result<Set, IndexTarError> {
         kind: None,
         shards,
     };
-    write_atomic(&set_file, &set.to_json()).map_err(failed(&set_file))?;
+    let json = set.to_json().map_err(failed(&set_file))?;
+    write_atomic(&set_file, &json).map_err(failed(&set_file))?;
     Ok(set)
 }
 
@@ -151,7 +153,9 @@ pub fn index_tar(tar: impl Read, file: &str) -> Result<Indexed, IndexTarError> {
         version: VERSION,
         samples: scan.samples,
     };
-    let json = index.to_json();
+    let json = index
+        .to_json()
+        .map_err(|error| failed(0, error.to_string()))?;
     if json.len() as u64 > MAX_INDEX_BYTES {
         let what = format!("its index would have more than {MAX_INDEX_BYTES} bytes");
         return Err(failed(0, what));

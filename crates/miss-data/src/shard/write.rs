@@ -218,7 +218,7 @@ pub fn write<R: Record>(
         kind: Some(R::KIND),
         shards: writer.shards,
     };
-    let json = set.to_json();
+    let json = set.to_json().map_err(at(&set_path))?;
     if json.len() as u64 > MAX_INDEX_BYTES {
         return Err(WriteError::Options {
             what: "there would be too many shards: let a shard have more bytes".into(),
@@ -297,7 +297,7 @@ impl Writer<'_> {
             version: VERSION,
             samples: open.samples,
         };
-        let json = index.to_json();
+        let json = index.to_json()?;
         let shard = Shard {
             bytes: open.bytes,
             sha256: hex(&open.hash.finalize()),
