@@ -1,10 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-mod attributes;
+pub mod attributes;
 mod caption_set;
-mod phrases;
+#[cfg(feature = "client")]
+pub mod llm;
+pub mod map;
 mod realise;
-pub mod vqa_rad;
 
 pub use attributes::{Attributes, Modality, Organ, Plane};
 pub use caption_set::{CaptionSet, CaptionsError, read_captions, write_captions};

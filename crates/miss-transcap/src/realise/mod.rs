@@ -1,11 +1,14 @@
 //! The template realiser: attributes to sentences, offline and deterministic.
 
+mod phrases;
+
 use std::collections::BTreeSet;
 
 use miss_data::mix;
 
 use crate::attributes::Attributes;
-use crate::phrases::Phrases;
+
+use phrases::Phrases;
 
 /// Name and version of this realiser, as recorded in a caption set. A change of any caption it makes
 /// is a new version.

@@ -51,6 +51,7 @@ pub fn attributes(rows: &[&Question]) -> Attributes {
         modality,
         plane,
         organ: agreed(organs, |one, two| (one == two).then_some(one)),
+        ..Attributes::default()
     }
 }
 
@@ -63,9 +64,9 @@ fn agreed<T>(statements: Vec<T>, agree: impl Fn(T, T) -> Option<T>) -> Option<T>
 
 fn organ(field: &str) -> Option<Organ> {
     match field.to_ascii_uppercase().as_str() {
-        "HEAD" => Some(Organ::Head),
-        "CHEST" => Some(Organ::Chest),
-        "ABD" => Some(Organ::Abdomen),
+        "HEAD" => Organ::find("head").ok(),
+        "CHEST" => Organ::find("chest").ok(),
+        "ABD" => Organ::find("abdomen").ok(),
         _ => None,
     }
 }
@@ -257,7 +258,7 @@ mod tests {
         let read = of(&[row("PLANE", "Which plane?", "PA")]);
         assert_eq!(read.plane, Some(Plane::Posteroanterior));
         assert_eq!(read.modality, Some(Modality::Xray));
-        assert_eq!(read.organ, Some(Organ::Chest));
+        assert_eq!(read.organ, Organ::find("chest").ok());
         assert_eq!(of(&[row("MODALITY", "Modality?", "pa xray")]), read);
         assert_eq!(
             of(&[row(

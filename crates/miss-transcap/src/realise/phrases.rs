@@ -110,7 +110,7 @@ impl ModalityWords {
                 &["ultrasound image", "ultrasound scan", "sonogram"],
                 &["ultrasound", "sonography"],
             ),
-            None => plain(&["medical image", "radiological image"], &[]),
+            _ => plain(&["medical image", "radiological image"], &[]),
         }
     }
 }
@@ -141,11 +141,11 @@ fn in_plane(plane: Option<Plane>, adjective: &str) -> Option<String> {
 
 /// Adjectives and nouns.
 fn organ_words(organ: Option<Organ>) -> (&'static [&'static str], &'static [&'static str]) {
-    match organ {
-        Some(Organ::Head) => (&["head", "cranial"], &["head"]),
-        Some(Organ::Chest) => (&["chest", "thoracic"], &["chest", "thorax"]),
-        Some(Organ::Abdomen) => (&["abdominal"], &["abdomen"]),
-        None => (&[], &[]),
+    match organ.map(Organ::id) {
+        Some("head") => (&["head", "cranial"], &["head"]),
+        Some("chest") => (&["chest", "thoracic"], &["chest", "thorax"]),
+        Some("abdomen") => (&["abdominal"], &["abdomen"]),
+        _ => (&[], &[]),
     }
 }
 

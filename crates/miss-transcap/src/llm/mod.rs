@@ -1,0 +1,7 @@
+//! Asking a language model over the OpenAI chat protocol.
+
+mod answer;
+mod request;
+
+pub use answer::{Answer, Failure, Usage};
+pub use request::{Endpoint, Key, Message, Parameters, Prompt, Request, Structured};
