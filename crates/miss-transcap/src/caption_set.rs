@@ -1,12 +1,20 @@
-//! Caption sets on disk: one JSON line for each image.
+//! Caption sets on disk, as JSON lines: first one for each request that was answered, then one for each image.
+//!
+//! ```text
+//! {"request":{"key":"9f…","prompt":"captions","version":1,"prompt_sha256":"…","parameters":{…},"paid":{…},…}}
+//! {"image":"a.png","attributes":{…},"captions":["…","…"],"realiser":"template/1","sources":["9f…","template/1"]}
+//! ```
+//!
+//! Files without requests and sources, all from templates, are read too.
 
-use std::collections::BTreeMap;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::attributes::Attributes;
+use crate::realise::{REALISER, realise};
 
 /// The captions of one image, with what they were made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +26,81 @@ pub struct CaptionSet {
     pub attributes: Attributes,
     /// At least one caption.
     pub captions: Vec<String>,
-    /// Name and version of what wrote them, e.g. [`crate::REALISER`].
+    /// Name and version of the templates, e.g. [`crate::REALISER`].
     pub realiser: String,
+    /// What wrote each caption: the key of a request, or the name of the templates. Empty: the templates all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+}
+
+impl CaptionSet {
+    /// Captions from templates.
+    #[must_use]
+    pub fn from_templates(image: String, attributes: Attributes, count: usize, seed: u64) -> Self {
+        Self {
+            captions: realise(&attributes, count, seed),
+            image,
+            attributes,
+            realiser: REALISER.to_owned(),
+            sources: Vec::new(),
+        }
+    }
+}
+
+/// A caption that is not used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rejected {
+    /// As the model wrote it.
+    pub caption: String,
+    /// Why; at least one reason.
+    pub reasons: Vec<String>,
+}
+
+/// A request that captions come from, or should have come from. Its answer is in the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MadeBy {
+    /// Its name.
+    pub key: String,
+    /// Id of its prompt.
+    pub prompt: String,
+    /// Version of its prompt.
+    pub version: u32,
+    /// SHA-256 of the prompt's file, hexadecimal.
+    pub prompt_sha256: String,
+    /// The model and how it was asked.
+    pub parameters: serde_json::Value,
+    /// The model as the server names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Tokens read.
+    pub input: u64,
+    /// Tokens written.
+    pub output: u64,
+    /// What it cost, in pico-dollars (10⁻¹² US dollars).
+    pub pico_usd: u64,
+    /// Why the whole answer could not be used, or why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// Its captions that are not used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<Rejected>,
+}
+
+/// All of a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CaptionFile {
+    /// Each request once.
+    pub requests: Vec<MadeBy>,
+    /// Each image once.
+    pub sets: Vec<CaptionSet>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestLine {
+    request: MadeBy,
 }
 
 /// Why caption sets could not be read or written.
@@ -54,16 +135,33 @@ pub enum CaptionsError {
     },
 }
 
-/// Reads a JSON-lines file of caption sets; blank lines are skipped.
+/// No file of captions known is a thousandth of it.
+const MAX_BYTES: u64 = 8 << 30;
+
+/// Reads the caption sets of a file; blank lines are skipped.
 ///
 /// # Errors
-/// Names the line that is no caption set, has no caption, or repeats an image.
+/// As of [`read_caption_file`].
 pub fn read_captions(path: &Path) -> Result<Vec<CaptionSet>, CaptionsError> {
-    let bytes = std::fs::read(path).map_err(|source| CaptionsError::Read {
+    read_caption_file(path).map(|file| file.sets)
+}
+
+/// Reads a file of captions; blank lines are skipped.
+///
+/// # Errors
+/// Names the line that is no caption set, has no caption, repeats an image, or names a source that is not in the
+/// file before it.
+pub fn read_caption_file(path: &Path) -> Result<CaptionFile, CaptionsError> {
+    let failed = |source| CaptionsError::Read {
         path: path.to_owned(),
         source,
-    })?;
-    let mut sets: Vec<CaptionSet> = Vec::new();
+    };
+    if std::fs::metadata(path).map_err(failed)?.len() > MAX_BYTES {
+        return Err(failed(io::Error::other("it is larger than 8 GiB")));
+    }
+    let bytes = std::fs::read(path).map_err(failed)?;
+    let mut file = CaptionFile::default();
+    let mut keys = BTreeSet::new();
     let mut first_line = BTreeMap::new();
     for (index, bytes) in bytes.split(|byte| *byte == b'\n').enumerate() {
         if bytes.trim_ascii().is_empty() {
@@ -75,11 +173,28 @@ pub fn read_captions(path: &Path) -> Result<Vec<CaptionSet>, CaptionsError> {
             line,
             what,
         };
+        if bytes.trim_ascii().starts_with(b"{\"request\":") {
+            let RequestLine { request } =
+                serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+            if !keys.insert(request.key.clone()) {
+                return Err(wrong(format!("request {:?} is there twice", request.key)));
+            }
+            file.requests.push(request);
+            continue;
+        }
         let set: CaptionSet =
             serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
         let blank = set.captions.iter().any(|caption| caption.trim().is_empty());
         if blank || set.captions.is_empty() {
             return Err(wrong(format!("image {:?} lacks a caption", set.image)));
+        }
+        if !set.sources.is_empty() && set.sources.len() != set.captions.len() {
+            let (sources, captions) = (set.sources.len(), set.captions.len());
+            return Err(wrong(format!("{sources} sources for {captions} captions")));
+        }
+        let unknown = |source: &&String| **source != set.realiser && !keys.contains(*source);
+        if let Some(source) = set.sources.iter().find(unknown) {
+            return Err(wrong(format!("no request {source:?} before this line")));
         }
         if let Some(first) = first_line.insert(set.image.clone(), line) {
             return Err(wrong(format!(
@@ -87,9 +202,9 @@ pub fn read_captions(path: &Path) -> Result<Vec<CaptionSet>, CaptionsError> {
                 set.image
             )));
         }
-        sets.push(set);
+        file.sets.push(set);
     }
-    Ok(sets)
+    Ok(file)
 }
 
 /// Writes caption sets as JSON lines, in the order given, and replaces the file only when all is written.
@@ -97,14 +212,35 @@ pub fn read_captions(path: &Path) -> Result<Vec<CaptionSet>, CaptionsError> {
 /// # Errors
 /// If the file cannot be written; an older file is then still whole.
 pub fn write_captions(path: &Path, sets: &[CaptionSet]) -> Result<(), CaptionsError> {
-    let failed = |source| CaptionsError::Write {
+    write(path, &[], sets)
+}
+
+/// The same with the requests that the captions come from.
+///
+/// # Errors
+/// As of [`write_captions`].
+pub fn write_caption_file(path: &Path, file: &CaptionFile) -> Result<(), CaptionsError> {
+    write(path, &file.requests, &file.sets)
+}
+
+fn write(path: &Path, requests: &[MadeBy], sets: &[CaptionSet]) -> Result<(), CaptionsError> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        request: &'a MadeBy,
+    }
+    miss_data::file::write_atomic_with(path, |file| {
+        for request in requests {
+            serde_json::to_writer(&mut *file, &Line { request })?;
+            file.write_all(b"\n")?;
+        }
+        for set in sets {
+            serde_json::to_writer(&mut *file, set)?;
+            file.write_all(b"\n")?;
+        }
+        Ok(())
+    })
+    .map_err(|source| CaptionsError::Write {
         path: path.to_owned(),
         source,
-    };
-    let mut bytes = Vec::new();
-    for set in sets {
-        serde_json::to_writer(&mut bytes, set).map_err(|error| failed(error.into()))?;
-        bytes.push(b'\n');
-    }
-    miss_data::write_atomic(path, &bytes).map_err(failed)
+    })
 }

@@ -1,0 +1,63 @@
+//! The run: labelled images in, captions for every one of them out, at most one paid call for each distinct tuple of
+//! attributes and one to repair it.
+//!
+//! A run only fills the [journal](crate::journal); its outcome is then computed from the journal alone. So a killed
+//! run goes on where it was, and a [replay](Job::replay) without a server gives the same file to the byte.
+
+mod drive;
+mod options;
+mod outcome;
+mod settle;
+mod work;
+
+pub use drive::{Progress, RunError};
+pub use options::{Options, OptionsError, Pace, Sampler, Unfinished};
+pub use outcome::Outcome;
+pub use settle::{Asked, Caption, Made};
+
+pub(crate) use work::Work;
+
+use crate::attributes::Attributes;
+use crate::journal::Journal;
+use crate::llm::{Answer, Failure, Prompt, Request};
+use crate::map::Labelled;
+use crate::plan::Plan;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The images and what is said of them.
+    pub labelled: &'a [Labelled],
+    /// How.
+    pub options: &'a Options,
+    /// What the model is told.
+    pub prompt: &'a Prompt,
+    /// How answers are checked.
+    pub checks: Checks,
+}
+
+/// How answers are checked: pure functions, for a replay to end as the run did.
+#[derive(Clone, Copy, Debug)]
+pub struct Checks {
+    /// The captions in an answer, valid under the schema of its request.
+    pub read: fn(&Answer, &Request) -> Result<Vec<String>, Failure>,
+    /// Why a caption must not stand beside an image with these attributes; empty if it may.
+    pub verify: fn(&Attributes, &str) -> Vec<String>,
+    /// Which captions of a set say what an earlier one says.
+    pub near_duplicates: fn(&[String]) -> Vec<usize>,
+}
+
+impl Job<'_> {
+    /// What a run would ask for and cost.
+    #[must_use]
+    pub fn plan(&self, journal: Option<&Journal>) -> Plan {
+        Plan::of(self, journal)
+    }
+
+    /// The outcome from what the journal has, and from templates. Nothing is asked.
+    #[must_use]
+    pub fn replay(&self, journal: Option<&Journal>) -> Outcome {
+        let work = Work::of(self.labelled, self.options);
+        Outcome::of(self, &work, journal, None, 0)
+    }
+}
