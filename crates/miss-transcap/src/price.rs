@@ -211,7 +211,3 @@ impl Ledger {
         self.spent
     }
 }
-
-#[cfg(test)]
-#[path = "price_tests.rs"]
-mod tests;

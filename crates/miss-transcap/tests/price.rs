@@ -1,6 +1,7 @@
-#![allow(clippy::unwrap_used)]
-use super::*;
+//! Prices are exact and caps hold.
+
 use miss_data::mix;
+use miss_transcap::price::{Caps, Ledger, Prices, Reserved, Spent, Usd};
 
 #[test]
 fn prices_are_exact() {
