@@ -49,8 +49,13 @@ fn write(path: &Path) {
     }
     journal.started(&key(2), spent(10)).unwrap();
     for index in 0..4 {
-        journal.answer(answered(index, &format!("text \"{index}\"\n\u{1F600}"))).unwrap();
-        assert!(journal.get(&key(index)).is_none(), "counted before it was synced");
+        journal
+            .answer(answered(index, &format!("text \"{index}\"\n\u{1F600}")))
+            .unwrap();
+        assert!(
+            journal.get(&key(index)).is_none(),
+            "counted before it was synced"
+        );
         journal.sync().unwrap();
         assert!(journal.get(&key(index)).is_some());
     }
@@ -76,7 +81,10 @@ fn what_is_written_is_read_again_in_any_order_of_lines() {
     let journal = Journal::open(&path).unwrap();
     assert_eq!(journal.cut(), None);
     assert_eq!(journal.answered(), 4);
-    assert_eq!(journal.get(&key(3)).unwrap().content, "text \"3\"\n\u{1F600}");
+    assert_eq!(
+        journal.get(&key(3)).unwrap().content,
+        "text \"3\"\n\u{1F600}"
+    );
     assert_eq!(journal.in_flight(), [&key(5), &key(6)]);
     assert_eq!(journal.paid(), spent(4 * 2));
     // Sent and without an end: 5, 6 and the one of 2.
@@ -137,7 +145,10 @@ fn cut_at_any_byte_the_whole_lines_are_kept_and_writing_goes_on() {
             .count();
         let mut journal = Journal::open(&path).unwrap();
         assert_eq!(journal.answered(), answers, "cut at {length}");
-        assert_eq!(journal.cut(), (whole < length).then(|| (length - whole) as u64));
+        assert_eq!(
+            journal.cut(),
+            (whole < length).then(|| (length - whole) as u64)
+        );
         if length % 5 == 0 {
             journal.answer(answered(7, "later")).unwrap();
             journal.sync().unwrap();

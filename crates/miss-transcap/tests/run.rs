@@ -32,8 +32,8 @@ impl Server {
     fn send(
         &self,
         delay: u64,
-    ) -> impl Fn(Request) -> std::pin::Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>> + use<>
-    {
+    ) -> impl Fn(Request) -> std::pin::Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>
+    + use<> {
         let (calls, fails) = (Arc::clone(&self.calls), self.fails);
         move |request| {
             let calls = Arc::clone(&calls);
@@ -59,7 +59,13 @@ fn never(_: &str) -> Option<Failure> {
     None
 }
 
-fn run(server: &Server, delay: u64, path: &Path, images: &[Labelled], options: &Options) -> Outcome {
+fn run(
+    server: &Server,
+    delay: u64,
+    path: &Path,
+    images: &[Labelled],
+    options: &Options,
+) -> Outcome {
     let mut journal = Journal::open(path).unwrap();
     let prompt = prompt();
     let job = Job {
@@ -70,7 +76,12 @@ fn run(server: &Server, delay: u64, path: &Path, images: &[Labelled], options: &
     };
     let mut last = Progress::default();
     let outcome = job
-        .run_blocking(&mut journal, server.send(delay), || false, |now| last = *now)
+        .run_blocking(
+            &mut journal,
+            server.send(delay),
+            || false,
+            |now| last = *now,
+        )
         .unwrap();
     assert_eq!(last.under_way, 0);
     // The journal alone gives the same.
@@ -94,23 +105,37 @@ fn bytes(file: &CaptionFile) -> Vec<u8> {
 fn whole(outcome: &Outcome, images: &[Labelled], options: &Options) {
     assert_eq!(outcome.file.sets.len(), images.len());
     for (set, image) in outcome.file.sets.iter().zip(images) {
-        assert_eq!((&set.image, &set.attributes), (&image.image, &image.attributes));
+        assert_eq!(
+            (&set.image, &set.attributes),
+            (&image.image, &image.attributes)
+        );
         assert_eq!(set.captions.len(), options.captions);
         for (index, caption) in set.captions.iter().enumerate() {
             assert!(!set.captions[..index].contains(caption));
-            if set.sources.get(index).is_some_and(|source| *source != set.realiser) {
+            if set
+                .sources
+                .get(index)
+                .is_some_and(|source| *source != set.realiser)
+            {
                 assert!((checks().verify)(&set.attributes, caption).is_empty());
             }
         }
     }
     for (_, made) in &outcome.made {
-        let of_model = made.captions.iter().filter(|one| one.request.is_some()).count();
+        let of_model = made
+            .captions
+            .iter()
+            .filter(|one| one.request.is_some())
+            .count();
         let explained = made.asked.iter().any(|asked| {
             asked.failure.is_some()
                 || of_model + asked.rejected.len() >= options.captions
                     && asked.rejected.iter().all(|one| !one.reasons.is_empty())
         });
-        assert!(of_model == options.captions || explained || made.unasked, "{made:?}");
+        assert!(
+            of_model == options.captions || explained || made.unasked,
+            "{made:?}"
+        );
     }
 }
 
@@ -127,7 +152,14 @@ fn each_tuple_is_asked_once_and_any_order_of_answers_ends_alike() {
         let outcome = run(&server, round as u64 * 977, &path, &images, &options);
         whole(&outcome, &images, &options);
         assert_eq!(outcome.tuples, 120);
-        assert!(server.calls.lock().unwrap().values().all(|&times| times == 1));
+        assert!(
+            server
+                .calls
+                .lock()
+                .unwrap()
+                .values()
+                .all(|&times| times == 1)
+        );
         // Repairs of what was unfaithful or no JSON: kinds 0, 1 and 4 of 16.
         let all = server.asked();
         assert_eq!(all, outcome.calls);
@@ -184,12 +216,21 @@ fn what_fails_falls_back_with_its_reason_and_is_asked_again_by_the_next_run() {
     {
         let journal = Journal::open(&path).unwrap();
         // Of a reset nobody knows whether it was paid for; a status was not.
-        assert_eq!(journal.in_flight().len(), outcome.failed["no response: reset"]);
+        assert_eq!(
+            journal.in_flight().len(),
+            outcome.failed["no response: reset"]
+        );
     }
     let healthy = Server::new(never);
     let mended = run(&healthy, 0, &path, &images, &options);
     assert!(mended.calls > 30 && mended.calls >= outcome.failed["status 503: busy"]);
-    let undisturbed = run(&Server::new(never), 0, &folder.path().join("other"), &images, &options);
+    let undisturbed = run(
+        &Server::new(never),
+        0,
+        &folder.path().join("other"),
+        &images,
+        &options,
+    );
     assert_eq!(bytes(&mended.file), bytes(&undisturbed.file));
 }
 
@@ -200,7 +241,15 @@ fn what_meets_all_requests_ends_the_run_in_order() {
     let mut options = options();
     options.pace.concurrency = 4;
     for (name, fails) in [
-        ("401", (|_| Some(Failure::Status { status: 401, message: "no".into() })) as fn(&str) -> _),
+        (
+            "401",
+            (|_| {
+                Some(Failure::Status {
+                    status: 401,
+                    message: "no".into(),
+                })
+            }) as fn(&str) -> _,
+        ),
         ("quota", |_| {
             Some(Failure::Status {
                 status: 429,
@@ -212,7 +261,11 @@ fn what_meets_all_requests_ends_the_run_in_order() {
         let path = folder.path().join(name);
         options.unfinished = Unfinished::Template;
         let outcome = run(&server, 0, &path, &images, &options);
-        assert!(outcome.stopped.is_some() && server.asked() <= 4, "{}", server.asked());
+        assert!(
+            outcome.stopped.is_some() && server.asked() <= 4,
+            "{}",
+            server.asked()
+        );
         whole(&outcome, &images, &options);
         options.unfinished = Unfinished::Leave;
         let outcome = run(&server, 0, &path, &images, &options);
@@ -237,7 +290,11 @@ fn caps_hold_over_concurrent_calls_and_over_runs() {
         whole(&outcome, &images, &options);
         let journal = Journal::open(&path).unwrap();
         assert!(journal.paid().tokens() <= 9_000);
-        assert!(round > 0 || journal.paid().tokens() > 6_000, "{:?}", journal.paid());
+        assert!(
+            round > 0 || journal.paid().tokens() > 6_000,
+            "{:?}",
+            journal.paid()
+        );
         // A second run finds the account as the first has left it.
         assert!(round == 0 || server.asked() == 0);
     }
@@ -321,7 +378,10 @@ fn the_plan_counts_what_the_run_then_asks_and_bounds_what_it_costs() {
         checks: checks(),
     };
     let plan = job.plan(None);
-    assert_eq!((plan.images, plan.tuples, plan.requests, plan.answered), (180, 90, 90, 0));
+    assert_eq!(
+        (plan.images, plan.tuples, plan.requests, plan.answered),
+        (180, 90, 90, 0)
+    );
     assert_eq!(plan.seconds, 180.0);
     assert!(plan.expected.pico_usd < plan.at_most.pico_usd);
     let outcome = run(&Server::new(never), 0, &path, &images, &options);
