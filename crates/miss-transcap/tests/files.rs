@@ -78,6 +78,7 @@ fn bad_lines_are_named() {
     };
     let none = with(|set| set.captions.clear());
     let blank = with(|set| set.captions[1] = "  ".into());
+    let outside = with(|set| set.image = "../b.jpg".into());
     let few = with(|set| set.sources = vec!["k".into()]);
     let unknown = with(|set| set.sources = vec![REALISER.into(), "k9".into(), REALISER.into()]);
     for (bad, expected) in [
@@ -91,6 +92,7 @@ fn bad_lines_are_named() {
         (good.as_bytes(), "already on line 1"),
         (none.as_bytes(), "lacks a caption"),
         (blank.as_bytes(), "lacks a caption"),
+        (outside.as_bytes(), "no path below"),
         (few.as_bytes(), "1 sources for 3 captions"),
         (unknown.as_bytes(), "no request \"k9\""),
     ] {
