@@ -254,9 +254,11 @@ fn killed_at_fifty_instants_the_captions_are_the_same_and_only_what_was_in_fligh
             .map(|times| times - 1)
             .sum::<usize>();
     }
-    println!(
+    writeln!(
+        std::io::stderr(),
         "{kills} kills in {rounds} runs: {in_flight} requests in flight at them, {again} asked again"
-    );
+    )
+    .unwrap();
     assert!(again <= in_flight);
     assert!(in_flight > KILLS / 5, "the kills hit nothing");
 }

@@ -4,6 +4,7 @@
 mod run_common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -398,5 +399,5 @@ fn the_plan_counts_what_the_run_then_asks_and_bounds_what_it_costs() {
     assert_eq!((after.requests, after.answered), (90, 90));
     assert_eq!(after.paid, outcome.paid);
     assert_eq!(after.expected.tokens(), 0);
-    println!("{plan}\n{outcome}");
+    writeln!(std::io::stderr(), "{plan}\n{outcome}").unwrap();
 }
