@@ -5,6 +5,8 @@ mod caption_set;
 #[cfg(feature = "client")]
 pub mod llm;
 pub mod map;
+pub mod noise;
+pub mod page;
 mod realise;
 
 pub use attributes::{Attributes, Modality, Organ, Plane};
