@@ -43,7 +43,7 @@ pub(super) fn section(sets: &[(String, Noise)]) -> Markup {
 }
 
 fn rows() -> Vec<Row> {
-    let row = |name, meaning: &str, value| (name, meaning.to_owned(), value);
+    let row = |name, meaning: &str, value: fn(&Noise) -> String| (name, meaning.to_owned(), value);
     vec![
         row("Captions", "measured", |noise| {
             thousands(noise.captions as u64)
