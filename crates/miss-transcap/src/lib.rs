@@ -11,6 +11,8 @@ pub mod map;
 pub mod plan;
 #[cfg(feature = "client")]
 pub mod price;
+pub mod noise;
+pub mod page;
 mod realise;
 #[cfg(feature = "client")]
 pub mod run;
