@@ -6,8 +6,10 @@ mod caption_set;
 pub mod llm;
 pub mod map;
 mod realise;
+pub mod verify;
 
 pub use attributes::{Attributes, Modality, Organ, Plane};
 pub use caption_set::{CaptionSet, CaptionsError, read_captions, write_captions};
 pub use miss_data::draw;
 pub use realise::{REALISER, realise};
+pub use verify::{Reason, verify};
