@@ -90,6 +90,8 @@ struct Reader<'a> {
     /// A number that "in" follows: of the place, not of a finding.
     there: Option<u8>,
     preposition: bool,
+    /// "of the" went before.
+    of: bool,
     size: Option<Size>,
     shape: Option<Shape>,
     whose: Option<Convention>,
@@ -110,6 +112,7 @@ pub(super) fn read(attributes: &Attributes, lexed: &Lexed) -> Said {
         article: false,
         there: None,
         preposition: false,
+        of: false,
         size: None,
         shape: None,
         whose: None,
@@ -132,11 +135,14 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, sense: Sense, next: &[Sense], lexed: &Lexed) {
-        let of_before = matches!(self.previous, Sense::Of)
-            || matches!(
-                self.previous,
-                Sense::The | Sense::Neutral | Sense::Zone | Sense::Plane(_) | Sense::Article
-            );
+        let of_before = self.of;
+        self.of = match sense {
+            Sense::Of => true,
+            Sense::The | Sense::Article | Sense::Neutral | Sense::Plane(_) | Sense::Organ(_) => {
+                self.of
+            }
+            _ => false,
+        };
         match sense {
             Sense::Unknown(index) => {
                 let word = lexed.unknown.get(index).cloned().unwrap_or_default();
