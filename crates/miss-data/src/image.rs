@@ -16,7 +16,7 @@ pub use ::image::RgbImage;
 pub use augment::Augmentation;
 pub use check::broken;
 pub(crate) use decode::read_capped;
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_rgb, decode_rgb_bytes};
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode_rgb, decode_rgb_bytes, dimensions};
 #[cfg(feature = "dicom")]
 pub use dicom::{DicomFrame, DicomOptions, DicomWindow, WindowShape, decode_dicom};
 pub use filter::Filter;

@@ -42,6 +42,28 @@ pub fn decode_rgb(path: &Path) -> Result<RgbImage, ImageError> {
     decode_rgb_bytes(&read_capped(path)?, path)
 }
 
+/// Width and height in pixels of the JPEG or PNG file `name` below the folder `dir`, from its header alone.
+///
+/// # Errors
+///
+/// [`ImageError`], naming the file and what to do. Of a DICOM file, whose pixels may be several frames, it says that the
+/// format is not known.
+pub fn dimensions(dir: &Path, name: &str) -> Result<(u32, u32), ImageError> {
+    if !stays_below(name) {
+        return Err(ImageError::Outside {
+            dir: dir.into(),
+            name: name.into(),
+        });
+    }
+    let path = dir.join(name);
+    let file = File::open(&path).map_err(|source| io_error(&path, source))?;
+    ImageReader::new(io::BufReader::new(file))
+        .with_guessed_format()
+        .map_err(|source| io_error(&path, source))?
+        .into_dimensions()
+        .map_err(|source| ImageError::Decode { path, source })
+}
+
 /// Decodes the image `name` below the folder `dir`: names come from the records of others.
 pub(super) fn decode_below(dir: &Path, name: &str) -> Result<RgbImage, ImageError> {
     if !stays_below(name) {
