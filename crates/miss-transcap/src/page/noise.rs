@@ -16,7 +16,7 @@ pub(super) fn section(sets: &[(String, Noise)]) -> Markup {
                 p { "Not measured." }
             } @else {
                 p {
-                    "Captions of figures cite, point at arrows and name panels, and run long: noise to a model that "
+                    "Captions of figures cite, point at arrows and name panels: noise to a model that "
                     "learns from pairs of image and text. The measures say what a text looks like, not whether it is true."
                 }
                 div.scroll {
