@@ -73,7 +73,10 @@ fn organ(field: &str) -> Option<Organ> {
 
 /// The words a row uses to name modality and plane, or `None` if it does not name them.
 fn said_by(row: &Question) -> Option<Vec<Word>> {
-    let asks = |kind: &str| row.question_types.iter().any(|given| given == kind);
+    let asks = |kind: &str| {
+        let mut given = row.question_types.iter();
+        given.any(|given| given.eq_ignore_ascii_case(kind))
+    };
     if !(asks("MODALITY") || asks("PLANE")) {
         return None;
     }
@@ -177,6 +180,7 @@ const FILLERS: &[&str] = &[
     "taken",
     "the",
     "this",
+    "via",
     "view",
     "was",
     "weighted",
