@@ -1,7 +1,13 @@
 //! Asking a language model over the OpenAI chat protocol.
 
 mod answer;
+mod limits;
+mod prompt;
 mod request;
+mod secret;
 
 pub use answer::{Answer, Failure, Usage};
+pub use limits::Limits;
+pub use prompt::PromptError;
 pub use request::{Endpoint, Key, Message, Parameters, Prompt, Request, Structured};
+pub use secret::SetUpError;
