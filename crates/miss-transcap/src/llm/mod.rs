@@ -2,7 +2,13 @@
 
 mod answer;
 pub mod batch;
+mod limits;
+mod prompt;
 mod request;
+mod secret;
 
 pub use answer::{Answer, Failure, Usage};
+pub use limits::Limits;
+pub use prompt::PromptError;
 pub use request::{Endpoint, Key, Message, Parameters, Prompt, Request, Structured};
+pub use secret::SetUpError;
