@@ -1,6 +1,8 @@
 //! What a caption says against what the attributes say.
 
-use crate::attributes::{Attributes, Class, Finding, Location, Modality, Organ, Pathology, Plane};
+use crate::attributes::{
+    Attributes, Class, Convention, Finding, Location, Modality, Organ, Pathology, Plane,
+};
 
 use super::Reason;
 use super::read::{Mention, Place, Said};
@@ -101,7 +103,7 @@ fn organs(attributes: &Attributes, said: &Said, reasons: &mut Vec<Reason>) {
                 .findings
                 .iter()
                 .any(|finding| seat(finding.pathology) == Some(organ.id()))
-            || attributes.modality == Some(Modality::Mammography) && organ.id() == "breast";
+            || organ.id() == "lung" && lungs(attributes);
         if !known {
             reasons.push(Reason::AddedOrgan(*organ));
         }
@@ -119,6 +121,14 @@ fn organs(attributes: &Attributes, said: &Said, reasons: &mut Vec<Reason>) {
             reasons.push(Reason::Missing("structures"));
         }
     }
+}
+
+/// The half of a chest is called a lung, and so is where there is no lung opacity.
+fn lungs(attributes: &Attributes) -> bool {
+    let chest = attributes.organ.is_some_and(|organ| organ.id() == "chest");
+    chest
+        && (attributes.sides == Some(Convention::PatientSide)
+            || attributes.class == Some(Class::AbnormalWithoutOpacity))
 }
 
 /// The organ that a finding is in by its name, which a caption may therefore name as its place.

@@ -242,13 +242,13 @@ impl Reader<'_> {
             Sense::Normal => self.class(Sense::Normal),
             Sense::Abnormal => self.class(Sense::Abnormal),
             Sense::Findings => self.class(Sense::Findings),
-            Sense::And | Sense::Comma => {
+            // "in the lower third, on the left": one place until something is said twice.
+            Sense::Comma => {}
+            Sense::And => {
                 self.close();
-                if sense == Sense::And {
-                    self.preposition = false;
-                    if self.negation == Negation::Met {
-                        self.negation = Negation::Unclear;
-                    }
+                self.preposition = false;
+                if self.negation == Negation::Met {
+                    self.negation = Negation::Unclear;
                 }
             }
             Sense::Or => {
@@ -265,9 +265,7 @@ impl Reader<'_> {
                 self.subjects.clear();
             }
             Sense::Patient => {
-                if matches!(self.previous, Sense::Of | Sense::The) && !self.items.is_empty()
-                    || self.current.is_some()
-                {
+                if of_before {
                     self.sides_of(Convention::PatientSide);
                 } else if matches!(next.first(), Some(Sense::Side(_))) {
                     self.whose = Some(Convention::PatientSide);
@@ -562,7 +560,8 @@ impl Reader<'_> {
     }
 
     fn negate(&mut self) {
-        if self.negation != Negation::None {
+        let listed = matches!(self.previous, Sense::Comma | Sense::And | Sense::Or);
+        if self.negation != Negation::None && !(listed && self.negation != Negation::Waiting) {
             self.unclear("a double negation");
         }
         self.negation = Negation::Waiting;
