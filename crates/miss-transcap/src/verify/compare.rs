@@ -5,7 +5,8 @@ use crate::attributes::{
 };
 
 use super::Reason;
-use super::read::{Mention, Place, Said};
+use super::places::Place;
+use super::read::{Mention, Said};
 
 pub(super) fn compare(attributes: &Attributes, mut said: Said) -> Vec<Reason> {
     let mut reasons = std::mem::take(&mut said.wrong);
@@ -230,10 +231,11 @@ fn finding(
     for place in &places {
         total += usize::from(place.number.unwrap_or(0));
     }
-    if let Some(whole) = known.count {
-        if !counted && total != usize::from(whole) {
-            reasons.push(Reason::Missing("count"));
-        }
+    if let Some(whole) = known.count
+        && !counted
+        && total != usize::from(whole)
+    {
+        reasons.push(Reason::Missing("count"));
     }
     locations(attributes, known, places, reasons);
 }
