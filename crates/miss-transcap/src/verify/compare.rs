@@ -1,9 +1,12 @@
 //! What a caption says against what the attributes say.
 
-use crate::attributes::{Attributes, Class, Finding, Location, Modality, Organ, Pathology, Plane};
+use crate::attributes::{
+    Attributes, Class, Convention, Finding, Location, Modality, Organ, Pathology, Plane,
+};
 
 use super::Reason;
-use super::read::{Mention, Place, Said};
+use super::places::Place;
+use super::read::{Mention, Said};
 
 pub(super) fn compare(attributes: &Attributes, mut said: Said) -> Vec<Reason> {
     let mut reasons = std::mem::take(&mut said.wrong);
@@ -101,7 +104,7 @@ fn organs(attributes: &Attributes, said: &Said, reasons: &mut Vec<Reason>) {
                 .findings
                 .iter()
                 .any(|finding| seat(finding.pathology) == Some(organ.id()))
-            || attributes.modality == Some(Modality::Mammography) && organ.id() == "breast";
+            || organ.id() == "lung" && lungs(attributes);
         if !known {
             reasons.push(Reason::AddedOrgan(*organ));
         }
@@ -119,6 +122,14 @@ fn organs(attributes: &Attributes, said: &Said, reasons: &mut Vec<Reason>) {
             reasons.push(Reason::Missing("structures"));
         }
     }
+}
+
+/// The half of a chest is called a lung, and so is where there is no lung opacity.
+fn lungs(attributes: &Attributes) -> bool {
+    let chest = attributes.organ.is_some_and(|organ| organ.id() == "chest");
+    chest
+        && (attributes.sides == Some(Convention::PatientSide)
+            || attributes.class == Some(Class::AbnormalWithoutOpacity))
 }
 
 /// The organ that a finding is in by its name, which a caption may therefore name as its place.
@@ -220,10 +231,11 @@ fn finding(
     for place in &places {
         total += usize::from(place.number.unwrap_or(0));
     }
-    if let Some(whole) = known.count {
-        if !counted && total != usize::from(whole) {
-            reasons.push(Reason::Missing("count"));
-        }
+    if let Some(whole) = known.count
+        && !counted
+        && total != usize::from(whole)
+    {
+        reasons.push(Reason::Missing("count"));
     }
     locations(attributes, known, places, reasons);
 }

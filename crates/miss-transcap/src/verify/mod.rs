@@ -3,6 +3,7 @@
 //! Sound before complete: a closed vocabulary, and whatever is not understood is refused.
 
 mod compare;
+mod places;
 mod read;
 mod similar;
 mod words;

@@ -5,6 +5,7 @@ use crate::attributes::{
 };
 
 use super::Reason;
+use super::places::{Item, Place, places};
 use super::words::{Lexed, Sense};
 
 /// Everything that a caption says.
@@ -36,29 +37,6 @@ pub(super) struct Mention {
     pub sizes: Vec<Size>,
     pub shapes: Vec<Shape>,
     pub places: Vec<Place>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub height: Option<Third>,
-    pub side: Option<Side>,
-    /// Whose side, where it is said.
-    pub whose: Option<Convention>,
-    /// How many of the finding are said to be there.
-    pub number: Option<u8>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Item {
-    height: Option<Third>,
-    side: Option<Side>,
-    both: bool,
-    whose: Option<Convention>,
-    number: Option<u8>,
-    /// Has "in" or "on" of its own, so it is no adjective of a finding that follows.
-    preposition: bool,
-    /// Has an article of its own, so it shares no word with its neighbours.
-    article: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -242,13 +220,13 @@ impl Reader<'_> {
             Sense::Normal => self.class(Sense::Normal),
             Sense::Abnormal => self.class(Sense::Abnormal),
             Sense::Findings => self.class(Sense::Findings),
-            Sense::And | Sense::Comma => {
+            // "in the lower third, on the left": one place until something is said twice.
+            Sense::Comma => {}
+            Sense::And => {
                 self.close();
-                if sense == Sense::And {
-                    self.preposition = false;
-                    if self.negation == Negation::Met {
-                        self.negation = Negation::Unclear;
-                    }
+                self.preposition = false;
+                if self.negation == Negation::Met {
+                    self.negation = Negation::Unclear;
                 }
             }
             Sense::Or => {
@@ -265,9 +243,7 @@ impl Reader<'_> {
                 self.subjects.clear();
             }
             Sense::Patient => {
-                if matches!(self.previous, Sense::Of | Sense::The) && !self.items.is_empty()
-                    || self.current.is_some()
-                {
+                if of_before {
                     self.sides_of(Convention::PatientSide);
                 } else if matches!(next.first(), Some(Sense::Side(_))) {
                     self.whose = Some(Convention::PatientSide);
@@ -281,10 +257,10 @@ impl Reader<'_> {
                 };
             }
             Sense::In => {
-                if let Some(number) = self.number.take() {
-                    if !std::mem::take(&mut self.article) {
-                        self.there = Some(number);
-                    }
+                if let Some(number) = self.number.take()
+                    && !std::mem::take(&mut self.article)
+                {
+                    self.there = Some(number);
                 }
                 self.preposition = true;
                 self.whose = None;
@@ -504,10 +480,10 @@ impl Reader<'_> {
     }
 
     fn count_backward(&mut self) {
-        if let Some(number) = self.number.take() {
-            if !std::mem::take(&mut self.article) {
-                self.number_backward(number);
-            }
+        if let Some(number) = self.number.take()
+            && !std::mem::take(&mut self.article)
+        {
+            self.number_backward(number);
         }
     }
 
@@ -562,7 +538,8 @@ impl Reader<'_> {
     }
 
     fn negate(&mut self) {
-        if self.negation != Negation::None {
+        let listed = matches!(self.previous, Sense::Comma | Sense::And | Sense::Or);
+        if self.negation != Negation::None && !(listed && self.negation != Negation::Waiting) {
             self.unclear("a double negation");
         }
         self.negation = Negation::Waiting;
@@ -635,46 +612,5 @@ impl Reader<'_> {
         self.last = None;
         self.preposition = false;
         self.whose = None;
-    }
-}
-
-/// "upper and middle left" are two corners, and so are "upper left and right".
-fn places(items: &[Item]) -> Vec<Place> {
-    let mut items = items.to_vec();
-    let shares = |one: &Item, two: &Item| !two.preposition_of_own(one) && !two.article;
-    for index in (1..items.len()).rev() {
-        let (before, after) = (items[index - 1], items[index]);
-        if shares(&before, &after) && before.side.is_none() && !before.both {
-            items[index - 1].side = after.side;
-            items[index - 1].both = after.both;
-            items[index - 1].whose = before.whose.or(after.whose);
-        }
-    }
-    for index in 1..items.len() {
-        let (before, after) = (items[index - 1], items[index]);
-        if shares(&before, &after) && after.height.is_none() {
-            items[index].height = before.height;
-        }
-    }
-    let mut places = Vec::with_capacity(items.len());
-    for item in items {
-        let place = |side| Place {
-            height: item.height,
-            side,
-            whose: item.whose,
-            number: item.number,
-        };
-        if item.both {
-            places.extend([place(Some(Side::Left)), place(Some(Side::Right))]);
-        } else {
-            places.push(place(item.side));
-        }
-    }
-    places
-}
-
-impl Item {
-    fn preposition_of_own(&self, before: &Self) -> bool {
-        self.number.is_some() || (self.preposition && !before.preposition) || self.preposition
     }
 }

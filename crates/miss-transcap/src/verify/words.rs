@@ -91,6 +91,11 @@ impl Vocabulary {
         for (phrases, sense) in PHRASES {
             vocabulary.add(phrases, *sense);
         }
+        for (phrases, id) in TURNED {
+            if let Ok(pathology) = Pathology::find(id) {
+                vocabulary.add(phrases, Sense::Pathology(pathology));
+            }
+        }
         for pathology in Pathology::all() {
             for name in [pathology.noun()]
                 .into_iter()
@@ -171,6 +176,24 @@ const ORGAN_WORDS: [(&str, &str); 11] = [
     ("mediastinal", "mediastinum"),
 ];
 
+/// Names with the organ after the finding.
+const TURNED: [(&str, &str); 8] = [
+    ("cancer of the liver", "liver-cancer"),
+    ("cancer of the lung", "lung-cancer"),
+    ("fibrosis of the lung;fibrosis of the lungs", "fibrosis"),
+    (
+        "opacity of the lung;opacity of the lungs;opacities of the lung;opacities of the lungs",
+        "lung-opacity",
+    ),
+    (
+        "thickening of the pleura;thickened pleura",
+        "pleural-thickening",
+    ),
+    ("enlargement of the heart;heart is enlarged", "cardiomegaly"),
+    ("oedema of the brain;edema of the brain", "brain-edema"),
+    ("oedema of the lungs;edema of the lungs", "pulmonary-edema"),
+];
+
 /// Words of sentences that end the scope of a "no" before them.
 const VERBS: &str = "is are was were be been being has have had can could show shows showed showing shown \
     demonstrate demonstrates demonstrated demonstrating depict depicts depicted depicting display displays \
@@ -224,7 +247,7 @@ const PHRASES: &[(&str, Sense)] = &[
     ),
     ("map;mapping;maps", Sense::Image),
     (
-        "ultrasound;ultrasonography;sonogram;sonography;ultrasonic;sonographic;us image",
+        "ultrasound;ultrasonography;ultrasonogram;sonogram;sonography;ultrasonic;sonographic;us image",
         Sense::Modality(Modality::Ultrasound),
     ),
     (
@@ -275,7 +298,7 @@ const PHRASES: &[(&str, Sense)] = &[
     ("cancer;cancers", Sense::Head("cancer")),
     ("a;an", Sense::Article),
     (
-        "other;the other;another;the remaining one;the second;a second",
+        "other;the other;another;the remaining one;the first;a first;the second;a second",
         Sense::Other,
     ),
     (
@@ -299,6 +322,13 @@ const PHRASES: &[(&str, Sense)] = &[
       half;halves;section of;quadrant;quadrants;corner;corners;location;locations;position;positions",
         Sense::Zone,
     ),
+    (
+        "positive for;made out;make out;itself;themselves",
+        Sense::Neutral,
+    ),
+    ("although;though", Sense::But),
+    ("something abnormal", Sense::Abnormal),
+    ("something", Sense::Neutral),
     ("small", Sense::Size(Size::Small)),
     (
         "moderate;moderately;medium;intermediate;moderate sized;medium sized;moderately sized",
@@ -313,10 +343,13 @@ const PHRASES: &[(&str, Sense)] = &[
     ),
     ("lobulated", Sense::Shape(Shape::Lobulated)),
     (
-        "wedge;wedge shaped;wedge like",
+        "wedge;wedge shaped;wedge like;shaped like a wedge;like a wedge",
         Sense::Shape(Shape::WedgeShaped),
     ),
-    ("linear;linearly;line like", Sense::Shape(Shape::Linear)),
+    (
+        "linear;linearly;line like;shaped like a line",
+        Sense::Shape(Shape::Linear),
+    ),
     (
         "no;without;free of;free from;absence of;negative for;neither;none;nothing;lacks;lacking;devoid of;lack of",
         Sense::No,
