@@ -7,12 +7,12 @@ pub mod journal;
 #[cfg(feature = "client")]
 pub mod llm;
 pub mod map;
+pub mod noise;
+pub mod page;
 #[cfg(feature = "client")]
 pub mod plan;
 #[cfg(feature = "client")]
 pub mod price;
-pub mod noise;
-pub mod page;
 mod realise;
 #[cfg(feature = "client")]
 pub mod run;
