@@ -1,6 +1,7 @@
 //! Asking a language model over the OpenAI chat protocol.
 
 mod answer;
+pub mod batch;
 mod request;
 
 pub use answer::{Answer, Failure, Usage};

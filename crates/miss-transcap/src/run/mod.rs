@@ -10,16 +10,20 @@ mod outcome;
 mod settle;
 mod work;
 
+use std::collections::HashSet;
+
 pub use drive::{Progress, RunError};
 pub use options::{Options, OptionsError, Pace, Sampler, Unfinished};
 pub use outcome::Outcome;
 pub use settle::{Asked, Caption, Made};
 
+use settle::{Known, Step, settle};
+
 pub(crate) use work::Work;
 
 use crate::attributes::Attributes;
 use crate::journal::Journal;
-use crate::llm::{Answer, Failure, Prompt, Request};
+use crate::llm::{Answer, Failure, Key, Prompt, Request};
 use crate::map::Labelled;
 use crate::plan::Plan;
 
@@ -59,5 +63,22 @@ impl Job<'_> {
     pub fn replay(&self, journal: Option<&Journal>) -> Outcome {
         let work = Work::of(self.labelled, self.options);
         Outcome::of(self, &work, journal, None, 0)
+    }
+
+    /// The requests that a run would send next, for batch mode: those of the tuples that are not settled by the
+    /// journal's answers. After a batch there may be more: repairs.
+    #[must_use]
+    pub fn open_requests(&self, journal: &Journal) -> Vec<Request> {
+        let known = |key: &Key| journal.get(key).map_or(Known::Nothing, Known::Answered);
+        let items = Work::of(self.labelled, self.options).items;
+        let steps = items.iter().map(|item| settle(self, item, &known, false));
+        let requests = steps.filter_map(|step| match step {
+            Step::Ask(request) => Some(request),
+            Step::Made(_) => None,
+        });
+        let mut seen = HashSet::new();
+        requests
+            .filter(|request| seen.insert(request.key()))
+            .collect()
     }
 }
