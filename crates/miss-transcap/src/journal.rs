@@ -9,21 +9,20 @@
 //!
 //! The order of lines does not matter: journals are joined by joining the files, and copied by copying them.
 
-use std::collections::HashMap;
+mod kept;
+mod line;
+
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::kept::Kept;
+use self::line::{Entry, line_of, read, sync_folder};
 use crate::llm::{Answer, Key};
 use crate::price::Spent;
-
-/// Longer lines are damage: an answer of the largest size that a client takes is shorter.
-const MAX_LINE: usize = 32 << 20;
-/// A journal of a million requests is smaller.
-const MAX_BYTES: u64 = 8 << 30;
 
 /// A prompt's name, as recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,21 +54,6 @@ pub struct Answered {
     pub when: u64,
     /// What it cost.
     pub paid: Spent,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Entry {
-    Started {
-        key: Key,
-        at_most: Spent,
-    },
-    Failed {
-        key: Key,
-        reason: String,
-        maybe_paid: bool,
-    },
-    Answered(Box<Answered>),
 }
 
 /// Why a journal cannot be used.
@@ -125,16 +109,6 @@ pub struct Journal {
     waiting: Vec<Answered>,
     broken: bool,
     cut: Option<u64>,
-}
-
-/// What lines add up to.
-#[derive(Debug, Default)]
-struct Kept {
-    answers: HashMap<Key, Recorded>,
-    failures: HashMap<Key, String>,
-    /// Starts less ends of each key, where they differ, and the most that one costs.
-    open: HashMap<Key, (i64, Spent)>,
-    paid: Spent,
 }
 
 /// The part of an answered request that stays in memory.
@@ -354,142 +328,4 @@ impl Journal {
             source,
         }
     }
-}
-
-impl Kept {
-    fn add(&mut self, entry: Entry) {
-        match entry {
-            Entry::Started { key, at_most } => {
-                let open = self.open.entry(key).or_default();
-                open.0 += 1;
-                if at_most.tokens() > open.1.tokens() {
-                    open.1 = at_most;
-                }
-            }
-            Entry::Failed {
-                key,
-                reason,
-                maybe_paid,
-            } => {
-                if !maybe_paid {
-                    self.open.entry(key.clone()).or_default().0 -= 1;
-                }
-                // The least of several, so that their order does not matter.
-                let kept = self.failures.entry(key).or_insert_with(|| reason.clone());
-                if reason < *kept {
-                    *kept = reason;
-                }
-            }
-            Entry::Answered(answered) => {
-                let Answered {
-                    key,
-                    prompt,
-                    answer,
-                    when,
-                    paid,
-                    ..
-                } = *answered;
-                self.open.entry(key.clone()).or_default().0 -= 1;
-                self.paid += paid;
-                let new = Recorded {
-                    answer,
-                    prompt,
-                    paid,
-                    when,
-                };
-                match self.answers.entry(key) {
-                    std::collections::hash_map::Entry::Vacant(vacant) => {
-                        vacant.insert(new);
-                    }
-                    // Joined journals: the older answer, and of equally old ones the lesser text.
-                    std::collections::hash_map::Entry::Occupied(mut old) => {
-                        let age = |one: &Recorded| (one.when, one.answer.content.clone());
-                        if age(&new) < age(old.get()) {
-                            old.insert(new);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Only Unix lets a folder be opened and synced.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    match cfg!(unix) {
-        true => File::open(folder)?.sync_all(),
-        false => Ok(()),
-    }
-}
-
-const HEAD: &str = "{\"sum\":\"";
-const MIDDLE: &str = "\",\"entry\":";
-
-fn line_of(entry: &Entry) -> io::Result<String> {
-    let text = serde_json::to_string(entry)?;
-    Ok(format!("{HEAD}{}{MIDDLE}{text}}}\n", sum_of(&text)))
-}
-
-fn sum_of(text: &str) -> String {
-    let mut sum = miss_data::file::sha256_hex(text.as_bytes());
-    sum.truncate(16);
-    sum
-}
-
-fn parse(line: &[u8]) -> Result<Entry, String> {
-    let form = "not a line of a journal";
-    let line = std::str::from_utf8(line).map_err(|_| form)?;
-    let rest = line.strip_prefix(HEAD).ok_or(form)?;
-    let (sum, rest) = rest.split_once(MIDDLE).ok_or(form)?;
-    let text = rest.strip_suffix('}').ok_or(form)?;
-    if sum_of(text) != sum {
-        return Err("its checksum does not fit its content".into());
-    }
-    serde_json::from_str(text).map_err(|error| error.to_string())
-}
-
-/// What the whole lines of `file` say, their length, and the length of the file.
-fn read(file: &File, path: &Path) -> Result<(Kept, u64, u64), JournalError> {
-    let failed = |source| JournalError::Open {
-        path: path.to_owned(),
-        source,
-    };
-    let damaged = |line, what: String| JournalError::Damaged {
-        path: path.to_owned(),
-        line,
-        what,
-    };
-    let mut reader = BufReader::new(file);
-    let mut kept = Kept::default();
-    let (mut whole, mut total) = (0_u64, 0_u64);
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let limit = MAX_LINE as u64 + 1;
-        let count = (&mut reader)
-            .take(limit)
-            .read_until(b'\n', &mut line)
-            .map_err(failed)? as u64;
-        total += count;
-        if count == limit && line.last() != Some(&b'\n') {
-            return Err(damaged(number, format!("longer than {MAX_LINE} bytes")));
-        }
-        if total > MAX_BYTES {
-            return Err(damaged(
-                number,
-                format!("more than {MAX_BYTES} bytes in all"),
-            ));
-        }
-        let Some(text) = line.strip_suffix(b"\n") else {
-            // The end of the file, or a line that a kill cut.
-            break;
-        };
-        kept.add(parse(text).map_err(|what| damaged(number, what))?);
-        whole = total;
-    }
-    Ok((kept, whole, total))
 }

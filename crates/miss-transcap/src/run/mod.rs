@@ -7,6 +7,7 @@
 mod drive;
 mod options;
 mod outcome;
+mod read;
 mod settle;
 mod work;
 
@@ -45,10 +46,27 @@ pub struct Job<'a> {
 pub struct Checks {
     /// The captions in an answer, valid under the schema of its request.
     pub read: fn(&Answer, &Request) -> Result<Vec<String>, Failure>,
-    /// Why a caption must not stand beside an image with these attributes; empty if it may.
+    /// Why a caption must not stand beside an image with these attributes; empty if it may. A reason is its kind, or
+    /// `kind: what exactly`; outcomes count kinds.
     pub verify: fn(&Attributes, &str) -> Vec<String>,
     /// Which captions of a set say what an earlier one says.
     pub near_duplicates: fn(&[String]) -> Vec<usize>,
+}
+
+impl Default for Checks {
+    /// This crate's own: the answer against its schema, [`verify`](crate::verify::verify) and
+    /// [`near_duplicates`](crate::verify::near_duplicates).
+    fn default() -> Self {
+        Self {
+            read: read::captions,
+            verify: |attributes, caption| {
+                let reasons = crate::verify::verify(attributes, caption);
+                let said = |reason: &crate::verify::Reason| format!("{}: {reason}", reason.kind());
+                reasons.iter().map(said).collect()
+            },
+            near_duplicates: crate::verify::near_duplicates,
+        }
+    }
 }
 
 impl Job<'_> {

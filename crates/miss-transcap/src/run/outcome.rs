@@ -30,7 +30,7 @@ pub struct Outcome {
     pub from_model: usize,
     /// Captions of templates, in all tuples.
     pub from_templates: usize,
-    /// How many captions were not used, by reason; one with two reasons counts twice.
+    /// How many captions were not used, by kind of reason; one with two reasons counts twice.
     pub rejected: BTreeMap<String, usize>,
     /// How many requests have no usable answer, by reason.
     pub failed: BTreeMap<String, usize>,
@@ -116,7 +116,8 @@ impl Outcome {
         for asked in &made.asked {
             asked.failure.iter().for_each(&mut failed);
             for reason in asked.rejected.iter().flat_map(|one| &one.reasons) {
-                *self.rejected.entry(reason.clone()).or_default() += 1;
+                let kind = reason.split(": ").next().unwrap_or(reason);
+                *self.rejected.entry(kind.to_owned()).or_default() += 1;
             }
             let recorded = journal.and_then(|journal| journal.recorded_entry(&asked.key));
             let (Some((key, recorded)), Some(parameters)) = (recorded, &job.options.parameters)
