@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for krate in folder(&workspace.join("crates"))? {
         let mut sources = vec![krate.join("Cargo.toml")];
         // Cargo takes a watched path that is missing for a change, so a folder is watched where there is one.
-        for part in ["src", "assets"].map(|part| krate.join(part)) {
+        for part in ["src", "assets", "lexicon", "prompts"].map(|part| krate.join(part)) {
             if part.is_dir() {
                 collect(&part, &mut sources)?;
                 println!("cargo::rerun-if-changed={}", part.display());

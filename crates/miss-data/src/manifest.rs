@@ -275,7 +275,8 @@ impl FileEntry {
 
 /// Whether a path, parts separated by `/`, names something below a folder on every system. No path has two such
 /// names: `a//b` and `./a/b` are refused, so that names can be compared.
-pub(crate) fn stays_below(path: &str) -> bool {
+#[must_use]
+pub fn stays_below(path: &str) -> bool {
     let plain = |part| !matches!(part, "" | "." | "..");
     !path.contains(['\\', ':', '\0']) && path.split('/').all(plain)
 }

@@ -135,8 +135,8 @@ pub enum CaptionsError {
     },
 }
 
-/// No file of captions known is a thousandth of it.
-const MAX_BYTES: u64 = 8 << 30;
+/// Some millions of images with their captions.
+const MAX_BYTES: u64 = 2 << 30;
 
 /// Reads the caption sets of a file; blank lines are skipped.
 ///
@@ -149,15 +149,15 @@ pub fn read_captions(path: &Path) -> Result<Vec<CaptionSet>, CaptionsError> {
 /// Reads a file of captions; blank lines are skipped.
 ///
 /// # Errors
-/// Names the line that is no caption set, has no caption, repeats an image, or names a source that is not in the
-/// file before it.
+/// Names the line that is no caption set, has no caption, has an image that is no path below a folder or was there
+/// before, or names a source that is not in the file before it.
 pub fn read_caption_file(path: &Path) -> Result<CaptionFile, CaptionsError> {
     let failed = |source| CaptionsError::Read {
         path: path.to_owned(),
         source,
     };
     if std::fs::metadata(path).map_err(failed)?.len() > MAX_BYTES {
-        return Err(failed(io::Error::other("it is larger than 8 GiB")));
+        return Err(failed(io::Error::other("it is larger than 2 GiB")));
     }
     let bytes = std::fs::read(path).map_err(failed)?;
     let mut file = CaptionFile::default();
@@ -184,6 +184,12 @@ pub fn read_caption_file(path: &Path) -> Result<CaptionFile, CaptionsError> {
         }
         let set: CaptionSet =
             serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+        if !miss_data::manifest::stays_below(&set.image) {
+            return Err(wrong(format!(
+                "image {:?} is no path below a folder",
+                set.image
+            )));
+        }
         let blank = set.captions.iter().any(|caption| caption.trim().is_empty());
         if blank || set.captions.is_empty() {
             return Err(wrong(format!("image {:?} lacks a caption", set.image)));

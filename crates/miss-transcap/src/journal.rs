@@ -315,6 +315,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Write`].
     pub fn sync(&mut self) -> Result<(), JournalError> {
+        self.unbroken()?;
         if let Err(source) = self.file.sync_data() {
             return Err(self.fail(source));
         }
@@ -325,9 +326,7 @@ impl Journal {
     }
 
     fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        if self.broken {
-            return Err(self.fail(io::Error::other("an earlier write failed")));
-        }
+        self.unbroken()?;
         let line = match line_of(entry) {
             Ok(line) => line,
             Err(source) => return Err(self.fail(source)),
@@ -336,6 +335,14 @@ impl Journal {
         match self.file.write_all(line.as_bytes()) {
             Ok(()) => Ok(()),
             Err(source) => Err(self.fail(source)),
+        }
+    }
+
+    /// A line may be half written: what followed it could not be read again.
+    fn unbroken(&mut self) -> Result<(), JournalError> {
+        match self.broken {
+            true => Err(self.fail(io::Error::other("an earlier write failed"))),
+            false => Ok(()),
         }
     }
 

@@ -16,6 +16,7 @@ pub mod price;
 mod realise;
 #[cfg(feature = "client")]
 pub mod run;
+pub mod verify;
 
 pub use attributes::{Attributes, Modality, Organ, Plane};
 pub use caption_set::{
@@ -24,3 +25,4 @@ pub use caption_set::{
 };
 pub use miss_data::draw;
 pub use realise::{REALISER, realise};
+pub use verify::{Reason, verify};

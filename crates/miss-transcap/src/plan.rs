@@ -57,6 +57,8 @@ impl Plan {
             return plan;
         };
         let mut keys = HashSet::new();
+        // What a repair adds at most: the limits of `Request::repair` and of its reasons, in characters of four bytes.
+        let longest = "\u{10000}".repeat(4_000);
         for attributes in &work.items {
             let Ok(request) = Request::new(job.prompt, parameters, attributes, options.captions)
             else {
@@ -73,8 +75,6 @@ impl Plan {
             }
             plan.expected += options.prices.expected(&request);
             plan.at_most += options.prices.at_most(&request);
-            // The longest there can be: characters of four bytes.
-            let longest = "\u{10000}".repeat(4_000);
             plan.at_most += options
                 .prices
                 .at_most(&request.repair(&longest, &longest[..2_400]));

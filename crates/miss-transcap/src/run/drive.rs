@@ -12,6 +12,9 @@ use crate::journal::{Answered, Journal, JournalError, PromptName};
 use crate::llm::{Answer, Failure, Key, Request};
 use crate::price::{Ledger, Reserved, Spent};
 
+/// After so many failures in a row, without an answer between them, a run takes the server for dead.
+const PATIENCE: usize = 20;
+
 /// How a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -59,8 +62,8 @@ struct Ended {
 impl Job<'_> {
     /// Asks for what the journal lacks and returns the outcome. `send` sends one request, with its retries.
     ///
-    /// A failure that would meet every request (no access, no quota, no such model, a cap, the time, `stop`) ends the
-    /// run in order: nothing new is sent, what is under way is waited for and kept, and the outcome says why.
+    /// A failure that would meet every request (no access, no quota, no such model, a cap, the time, `stop`), or 20 in
+    /// a row, ends the run in order: nothing new is sent, what is under way is waited for and kept, and the outcome says why.
     ///
     /// # Errors
     /// [`RunError`]: the journal cannot be written, or the options cannot be. What was synced is kept.
@@ -119,6 +122,7 @@ struct Run<'a, Show> {
     waiting: HashMap<Key, Vec<usize>>,
     /// Failed in this run: not asked again in it.
     failed: HashSet<Key>,
+    failed_in_a_row: usize,
     tasks: JoinSet<Ended>,
     stopped: Option<Failure>,
     shown: Progress,
@@ -136,6 +140,7 @@ impl<'a, Show: FnMut(&Progress)> Run<'a, Show> {
             queue: (0..work.items.len()).collect(),
             waiting: HashMap::new(),
             failed: HashSet::new(),
+            failed_in_a_row: 0,
             tasks: JoinSet::new(),
             stopped: None,
             shown: Progress {
@@ -263,6 +268,7 @@ impl<'a, Show: FnMut(&Progress)> Run<'a, Show> {
             match one.result {
                 Ok(answer) => {
                     let paid = options.prices.of(answer.usage.input, answer.usage.output);
+                    self.failed_in_a_row = 0;
                     self.ledger.settle(one.at_most, paid);
                     self.shown.paid += paid;
                     self.journal.answer(Answered {
@@ -293,7 +299,8 @@ impl<'a, Show: FnMut(&Progress)> Run<'a, Show> {
                         .failed(&one.key, &failure.to_string(), maybe_paid)?;
                     self.failed.insert(one.key.clone());
                     self.shown.failed += 1;
-                    if meets_all(&failure) {
+                    self.failed_in_a_row += 1;
+                    if meets_all(&failure) || self.failed_in_a_row >= PATIENCE {
                         self.stopped.get_or_insert(failure);
                     }
                 }

@@ -1,0 +1,100 @@
+//! Runs a captioning job: from templates, or with a language model and a journal of what was paid for.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use miss_transcap::journal::Journal;
+use miss_transcap::llm::{Client, Failure as Unanswered, Prompt};
+use miss_transcap::run::{Job, Options, Outcome, Progress};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+
+/// Time between two lines of progress.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// The prompt that the options name.
+pub fn prompt(options: &Options) -> Result<Prompt, Failure> {
+    let read = match &options.prompt {
+        Some(path) => Prompt::read(path),
+        None => Prompt::built_in(),
+    };
+    read.map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+}
+
+/// Does the job. What the model is asked and what it answers is kept in the file `journal`, which is only made if a
+/// model is asked; an answer in it is never asked for again.
+pub fn caption(job: &Job<'_>, journal: &Path) -> Result<Outcome, Failure> {
+    let options = job.options;
+    let Some(endpoint) = &options.endpoint else {
+        return Ok(job.replay(open_if_any(journal)?.as_ref()));
+    };
+    if options.offline {
+        return Ok(job.replay(open_if_any(journal)?.as_ref()));
+    }
+    let client = Client::new(endpoint, &options.pace)
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let mut journal = Journal::open(journal).map_err(Failure::output_error)?;
+    if let Some(bytes) = journal.cut() {
+        tracing::warn!("the journal's last line was cut short, by a kill or a full disk: {bytes} bytes dropped");
+    }
+    let in_flight = journal.in_flight().len();
+    if in_flight > 0 {
+        tracing::warn!(
+            "{in_flight} requests of an earlier run were sent and never answered: they may have been paid for, count \
+             against the caps, and are asked again with the same idempotency key"
+        );
+    }
+    let interrupt = Interrupt::listen().map_err(Failure::compute)?;
+    let mut told = Instant::now();
+    let show = |progress: &Progress| {
+        if told.elapsed() >= SILENCE {
+            told = Instant::now();
+            tracing::info!("{}", line(progress));
+        }
+    };
+    let send = |request| {
+        let client = client.clone();
+        async move { client.send(&request).await }
+    };
+    job.run_blocking(&mut journal, send, || interrupt.asked(), show)
+        .map_err(Failure::compute)
+}
+
+/// How a run that ended early ends the program; nothing for one that did not.
+pub fn ended(outcome: &Outcome) -> Option<Failure> {
+    let why = outcome.stopped.as_ref()?;
+    let left = match outcome.left {
+        0 => "what is missing came from templates".to_owned(),
+        left => format!("{left} images have no captions yet"),
+    };
+    let message = format!("{why}: {left}; run the same command again to go on");
+    let exit = match why {
+        Unanswered::Stopped => Exit::Interrupted,
+        _ => Exit::Compute,
+    };
+    Some(Failure::new(exit, message))
+}
+
+/// The journal in a file, if there is one.
+pub fn open_if_any(path: &Path) -> Result<Option<Journal>, Failure> {
+    match path.exists() {
+        true => Journal::open(path).map(Some).map_err(Failure::output_error),
+        false => Ok(None),
+    }
+}
+
+fn line(progress: &Progress) -> String {
+    let paid = progress.paid;
+    format!(
+        "{} of {} tuples, {} calls, {} under way, {} failed, {} tokens, {}",
+        progress.done,
+        progress.all,
+        progress.calls,
+        progress.under_way,
+        progress.failed,
+        paid.tokens(),
+        paid.pico_usd
+    )
+}

@@ -1,0 +1,29 @@
+//! `cargo xtask transcap probe`.
+
+use std::path::PathBuf;
+
+use miss_transcap::llm::{Client, probe};
+
+use super::job;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The options that name the server and the model
+    #[arg(long, value_name = "FILE")]
+    options: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let options = job::options(Some(&arguments.options))?;
+    let (Some(endpoint), Some(parameters)) = (&options.endpoint, &options.parameters) else {
+        let message = format!(
+            "{} names no server and model: add [endpoint] and [parameters]",
+            arguments.options.display()
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    let _ = (endpoint, parameters, probe, Client::new);
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,29 @@
+//! `cargo xtask transcap run`.
+
+use miss_transcap::write_caption_file;
+
+use super::job;
+use crate::captioner;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    job: job::Arguments,
+}
+
+pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let prepared = arguments.job.prepare()?;
+    let out = &prepared.out;
+    std::fs::create_dir_all(out).map_err(|error| Failure::output(out, error))?;
+    let outcome = captioner::caption(&prepared.job(), &prepared.journal())?;
+    let path = out.join("captions.jsonl");
+    write_caption_file(&path, &outcome.file).map_err(Failure::output_error)?;
+    print!("{outcome}");
+    println!("{}", path.display());
+    match captioner::ended(&outcome) {
+        Some(failure) => Err(failure),
+        None => Ok(Exit::Ok),
+    }
+}
