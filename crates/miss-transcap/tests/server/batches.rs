@@ -38,14 +38,21 @@ impl Default for Batches {
 /// The line of a correct answer.
 pub fn line((id, body): &(String, Value)) -> String {
     let response = json!({ "status_code": 200, "request_id": "r", "body": model::answer(body) });
-    format!("{}\n", json!({ "id": "x", "custom_id": id, "response": response, "error": null }))
+    format!(
+        "{}\n",
+        json!({ "id": "x", "custom_id": id, "response": response, "error": null })
+    )
 }
 
 impl Batches {
     pub fn answer(&mut self, received: &Received) -> Vec<u8> {
         let path = received.target.split('?').next().unwrap_or_default();
         let parts: Vec<&str> = path.trim_matches('/').split('/').skip(1).collect();
-        let index = |id: &str| id.split('-').next_back().and_then(|id| id.parse::<usize>().ok());
+        let index = |id: &str| {
+            id.split('-')
+                .next_back()
+                .and_then(|id| id.parse::<usize>().ok())
+        };
         let ok = |value: Value| reply(200, &[], value.to_string().as_bytes());
         let missing = || reply(404, &[], b"{}");
         let post = received.method == "POST";
@@ -82,7 +89,8 @@ impl Batches {
                     if batch["status"] == self.ends_as {
                         let input = index(&self.batches[at].0).unwrap();
                         let (output, errors) = (self.work)(&requests(&self.files[input].1));
-                        for (name, text) in [("output_file_id", output), ("error_file_id", errors)] {
+                        for (name, text) in [("output_file_id", output), ("error_file_id", errors)]
+                        {
                             batch[name] = match text.is_empty() {
                                 true => Value::Null,
                                 false => {
@@ -132,11 +140,19 @@ fn file(at: usize, files: &[(String, String)]) -> Value {
 }
 
 fn requests(text: &str) -> Vec<(String, Value)> {
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines
         .map(|line| {
-            assert_eq!((&line["method"], &line["url"]), (&json!("POST"), &json!("/v1/chat/completions")));
-            (line["custom_id"].as_str().unwrap().to_owned(), line["body"].clone())
+            assert_eq!(
+                (&line["method"], &line["url"]),
+                (&json!("POST"), &json!("/v1/chat/completions"))
+            );
+            (
+                line["custom_id"].as_str().unwrap().to_owned(),
+                line["body"].clone(),
+            )
         })
         .collect()
 }
@@ -156,7 +172,10 @@ fn upload(received: &Received) -> (String, String) {
         if head.contains("name=\"purpose\"") {
             purpose = Some(content.to_owned());
         } else if let Some((_, name)) = head.split_once("filename=\"") {
-            file = Some((name.split('"').next().unwrap().to_owned(), content.to_owned()));
+            file = Some((
+                name.split('"').next().unwrap().to_owned(),
+                content.to_owned(),
+            ));
         }
     }
     assert_eq!(purpose.as_deref(), Some("batch"));

@@ -114,8 +114,8 @@ impl Fault {
         let choice = &mut answer["choices"][0];
         let content = choice["message"]["content"].as_str().unwrap_or_default();
         let mut text = content.to_owned();
-        let mut captions: Vec<String> =
-            serde_json::from_str::<Value>(content).map_or(Vec::new(), |value| {
+        let mut captions: Vec<String> = serde_json::from_str::<Value>(content)
+            .map_or(Vec::new(), |value| {
                 serde_json::from_value(value["captions"].clone()).unwrap_or_default()
             });
         let set = |captions: &[String]| json!({ "captions": captions }).to_string();

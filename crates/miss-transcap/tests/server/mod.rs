@@ -76,14 +76,13 @@ impl Record {
 pub struct Server {
     pub record: Arc<Mutex<Record>>,
     pub base: String,
-    runtime: Option<tokio::runtime::Runtime>,
+    _stop: tokio::sync::oneshot::Sender<()>,
 }
 
 impl Server {
     /// `delay` is what a correct answer takes.
     pub fn start(delay: Duration, schedule: Schedule) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
@@ -91,25 +90,24 @@ impl Server {
         let base = format!("http://{}/v1", listener.local_addr().unwrap());
         let record = Arc::new(Mutex::new(Record::default()));
         let (kept, schedule) = (Arc::clone(&record), Arc::new(schedule));
-        runtime.spawn(async move {
+        let accept = async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (record, schedule) = (Arc::clone(&kept), Arc::clone(&schedule));
                 // A client may go away at any time.
                 tokio::spawn(async move { serve(stream, &record, &schedule, delay).await.ok() });
             }
+        };
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        // Ends when the sender is dropped with the server.
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! { () = accept => {}, _ = stopped => {} }
+            });
         });
         Self {
             record,
             base,
-            runtime: Some(runtime),
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            _stop: stop,
         }
     }
 }
@@ -138,7 +136,8 @@ async fn serve(
         }
         let bytes = match path {
             "/v1/models" => {
-                let list = json!({ "object": "list", "data": [{ "id": "small", "object": "model" }] });
+                let list =
+                    json!({ "object": "list", "data": [{ "id": "small", "object": "model" }] });
                 reply(200, &[], list.to_string().as_bytes())
             }
             _ => record.lock().unwrap().batches.answer(&received),

@@ -25,7 +25,9 @@ pub fn understood(body: &Value) -> (Vec<(String, String)>, usize) {
     let said = user.split(|letter: char| !letter.is_ascii_digit());
     let said = said.filter_map(|digits| digits.parse().ok()).next();
     (
-        pairs.map(|(name, value)| (name.into(), value.into())).collect(),
+        pairs
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
         count.or(said).unwrap_or(1) as usize,
     )
 }
@@ -33,7 +35,12 @@ pub fn understood(body: &Value) -> (Vec<(String, String)>, usize) {
 /// The captions.
 pub fn captions(body: &Value) -> Vec<String> {
     let (pairs, count) = understood(body);
-    let value = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let value = |name: &str| {
+        pairs
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    };
     let mut image = Vec::new();
     image.extend(value("plane"));
     image.push(value("modality").unwrap_or("medical"));
@@ -48,9 +55,14 @@ pub fn captions(body: &Value) -> Vec<String> {
     let mut parts = Vec::new();
     parts.extend(value("structures").map(|names| format!("the {}", names.replace(", ", ", the "))));
     parts.extend(value("class").map(str::to_owned));
-    let starts = pairs.iter().enumerate().filter(|(_, (name, _))| name == "pathology");
+    let starts = pairs
+        .iter()
+        .enumerate()
+        .filter(|(_, (name, _))| name == "pathology");
     for (start, (_, pathology)) in starts {
-        let of = pairs[start + 1..].iter().take_while(|(name, _)| name != "pathology");
+        let of = pairs[start + 1..]
+            .iter()
+            .take_while(|(name, _)| name != "pathology");
         let mut text = String::new();
         let mut place = String::new();
         for (name, value) in of {
@@ -63,7 +75,14 @@ pub fn captions(body: &Value) -> Vec<String> {
         parts.push(format!("{text}{pathology}{place}"));
     }
     let said = parts.join("; ");
-    let frames = ["This is", "Shown is", "Here is", "We see", "There is", "The picture is"];
+    let frames = [
+        "This is",
+        "Shown is",
+        "Here is",
+        "We see",
+        "There is",
+        "The picture is",
+    ];
     (0..count)
         .map(|index| {
             let frame = frames[index % frames.len()];
