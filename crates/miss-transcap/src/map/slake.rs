@@ -42,7 +42,13 @@ pub fn attributes(
     let (mut structures, mut places) = (Vec::new(), Vec::new());
     for found in boxes {
         let label = found.label.as_deref().unwrap_or_default();
-        match Pathology::find(label) {
+        // All of SLAKE's effusions are of the chest, where the word alone means the pleural one.
+        let name = if label.eq_ignore_ascii_case("effusion") {
+            "pleural-effusion"
+        } else {
+            label
+        };
+        match Pathology::find(name) {
             Ok(pathology) => places.push((pathology, place(found, size, convention)?)),
             Err(_) => structures.push(structure(label)?),
         }
