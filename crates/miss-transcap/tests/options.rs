@@ -36,7 +36,7 @@ fn all_that_can_be_said_is_read_and_survives_writing() {
         model = "m"
         max_tokens = 300
 
-        [pace]
+        [limits]
         concurrency = 3
         requests_per_minute = 60
         tokens_per_minute = 10_000
@@ -51,7 +51,7 @@ fn all_that_can_be_said_is_read_and_survives_writing() {
         tokens = 100_000
     "#;
     let options = read(text).unwrap();
-    assert_eq!((options.captions, options.pace.concurrency), (4, 3));
+    assert_eq!((options.captions, options.limits.concurrency), (4, 3));
     assert_eq!(options.caps.usd, Some(1.5));
     assert_eq!(read(&toml::to_string(&options).unwrap()).unwrap(), options);
 }
@@ -68,8 +68,8 @@ fn what_cannot_be_is_named_with_its_place() {
         ("captions = 0", ["`captions`", "1 to 100"]),
         ("captions = 101", ["`captions`", "1 to 100"]),
         (
-            "[pace]\nconcurrency = 0",
-            ["`pace.concurrency`", "1 to 1000"],
+            "[limits]\nconcurrency = 0",
+            ["`limits.concurrency`", "1 to 1000"],
         ),
         ("[prices]\ninput = -1.0", ["`prices.input`", "US dollars"]),
         ("[prices]\noutput = nan", ["`prices.output`", "US dollars"]),
