@@ -1,5 +1,6 @@
 //! Sending a request: within the limits, with retries where they can help.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -119,12 +120,10 @@ impl Client {
     /// # Errors
     /// [`Failure::Status`], [`Failure::Quota`] or [`Failure::Transport`].
     pub async fn send(&self, request: &Request) -> Result<Answer, Failure> {
-        let body = request.body();
-        let key = request.key();
-        let tokens = estimate(request);
-        self.repeat(&key.0, tokens, async || {
+        let (body, key, tokens) = (&request.body(), &request.key(), estimate(request));
+        self.repeat(&key.0, tokens, || async move {
             let (status, headers, bytes) = match self
-                .exchange(Method::POST, "chat/completions", Some(&body), Some(&key))
+                .exchange(Method::POST, "chat/completions", Some(body), Some(key))
                 .await
             {
                 Ok(exchanged) => exchanged,
@@ -159,6 +158,18 @@ impl Client {
         .await
     }
 
+    /// [`send`](Self::send) as a run takes it.
+    pub fn sender(
+        &self,
+    ) -> impl Fn(Request) -> Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>> + use<>
+    {
+        let client = self.clone();
+        move |request| {
+            let client = client.clone();
+            Box::pin(async move { client.send(&request).await })
+        }
+    }
+
     /// One call within the limits, with the retries of [`send`](Self::send): for what is no chat, and costs no tokens.
     pub(crate) async fn call(
         &self,
@@ -166,7 +177,8 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(HeaderMap, Vec<u8>), Failure> {
-        self.repeat(path, 0, async || {
+        let method = &method;
+        self.repeat(path, 0, || async move {
             match self.exchange(method.clone(), path, body, None).await {
                 Err(failure) => Attempt::Again(failure, None),
                 Ok((status, headers, bytes)) if status.is_success() => {
@@ -179,11 +191,11 @@ impl Client {
     }
 
     /// Attempts, each with its place and within the rates.
-    async fn repeat<T>(
+    async fn repeat<T, Tried: Future<Output = Attempt<T>>>(
         &self,
         name: &str,
         tokens: u64,
-        attempt: impl AsyncFn() -> Attempt<T>,
+        attempt: impl Fn() -> Tried,
     ) -> Result<T, Failure> {
         let limits = &self.inner.limits;
         let mut number = 0;
