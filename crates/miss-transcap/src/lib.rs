@@ -9,5 +9,5 @@ mod realise;
 
 pub use attributes::{Attributes, Modality, Organ, Plane};
 pub use caption_set::{CaptionSet, CaptionsError, read_captions, write_captions};
-pub use miss_data::draw;
-pub use realise::{REALISER, realise};
+pub use miss_data::{Captions, draw};
+pub use realise::{REALISER, Sampler, realise};
