@@ -26,6 +26,3 @@ pub use caption_set::{
 pub use miss_data::draw;
 pub use realise::{REALISER, realise};
 pub use verify::{Reason, verify};
-pub use caption_set::{CaptionSet, CaptionsError, read_captions, write_captions};
-pub use miss_data::{Captions, draw};
-pub use realise::{REALISER, Sampler, realise};
