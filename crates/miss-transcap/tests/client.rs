@@ -317,7 +317,7 @@ async fn asks_a_loopback_server() {
         .unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_proxy_never_sees_what_is_for_this_machine() {
     let proxy = Scripted::start(|_, _| Reply::Now(ok())).await;
     let server = Scripted::start(|_, _| Reply::Now(ok())).await;
