@@ -25,4 +25,6 @@ pub use caption_set::{
 };
 pub use miss_data::draw;
 pub use realise::{REALISER, realise};
+pub use miss_data::{Captions, draw};
+pub use realise::{REALISER, Sampler, realise};
 pub use verify::{Reason, verify};
