@@ -107,7 +107,6 @@ impl Client {
             .default_headers(headers)
             .user_agent(concat!("miss-transcap/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(limits.timeout_seconds.min(30)))
-            .read_timeout(Duration::from_secs(limits.read_timeout_seconds))
             // Servers that close idle connections after 5 s are common.
             .pool_idle_timeout(Duration::from_secs(4))
             .build()
@@ -301,22 +300,27 @@ impl Client {
         request: reqwest::RequestBuilder,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
         let limit = Duration::from_secs(self.inner.limits.timeout_seconds);
+        // Not for the head: an answer that is not streamed begins when all of it is written.
+        let silence = Duration::from_secs(self.inner.limits.read_timeout_seconds);
         let whole = async {
-            let mut response = request.send().await?;
+            let mut response = request.send().await.map_err(chain)?;
             let mut bytes = Vec::new();
-            while let Some(chunk) = response.chunk().await? {
+            loop {
+                let chunk = tokio::time::timeout(silence, response.chunk()).await;
+                let chunk = chunk.map_err(|_| format!("silent for {} s", silence.as_secs()))?;
+                let Some(chunk) = chunk.map_err(chain)? else {
+                    break;
+                };
                 if bytes.len() + chunk.len() > MAX_BODY {
-                    return Ok(None);
+                    return Err("the body is larger than 4 MiB".into());
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            Ok(Some((response.status(), response.headers().clone(), bytes)))
+            Ok((response.status(), response.headers().clone(), bytes))
         };
         match tokio::time::timeout(limit, whole).await {
             Err(_) => Err(self.broken(&format!("not whole after {} s", limit.as_secs()))),
-            Ok(Ok(Some(exchanged))) => Ok(exchanged),
-            Ok(Ok(None)) => Err(self.broken("the body is larger than 4 MiB")),
-            Ok(Err(error)) => Err(self.broken(&chain(error))),
+            Ok(exchanged) => exchanged.map_err(|what| self.broken(&what)),
         }
     }
 
