@@ -48,6 +48,15 @@ enum Attempt<T> {
     Again(Failure, Option<Duration>),
 }
 
+impl<T> Attempt<T> {
+    fn into_result(self) -> Result<T, Failure> {
+        match self {
+            Self::Done(value) => Ok(value),
+            Self::Failed(failure) | Self::Again(failure, _) => Err(failure),
+        }
+    }
+}
+
 impl Client {
     /// A client of `endpoint`. The key is read now; nothing is sent.
     ///
@@ -98,7 +107,6 @@ impl Client {
             .default_headers(headers)
             .user_agent(concat!("miss-transcap/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(limits.timeout_seconds.min(30)))
-            .read_timeout(Duration::from_secs(limits.read_timeout_seconds))
             // Servers that close idle connections after 5 s are common.
             .pool_idle_timeout(Duration::from_secs(4))
             .build()
@@ -128,47 +136,74 @@ impl Client {
     /// [`Failure::Status`], [`Failure::Quota`] or [`Failure::Transport`].
     pub async fn send(&self, request: &Request) -> Result<Answer, Failure> {
         let (body, key, tokens) = (&request.body(), &request.key(), estimate(request));
-        self.repeat(&key.0, tokens, || async move {
-            let (status, headers, bytes) = match self
-                .exchange(Method::POST, "chat/completions", Some(body), Some(key))
-                .await
-            {
-                Ok(exchanged) => exchanged,
-                Err(failure) => return Attempt::Again(failure, None),
-            };
-            if status != StatusCode::OK {
-                return self.refused(status.as_u16(), &headers, &bytes);
-            }
-            let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
-                let told = wire::error_text(&bytes);
-                return Attempt::Again(self.broken(&format!("the body is not JSON: {told}")), None);
-            };
-            match wire::read(&value, request) {
-                Body::Answer(mut answer) => {
-                    answer.content = self.scrub(&answer.content);
-                    answer.refusal = answer.refusal.map(|text| self.scrub(&text));
-                    answer.model = answer.model.map(|text| self.scrub(&text));
-                    let used = answer.usage.input + answer.usage.output;
-                    self.inner.gate.correct(tokens, used);
-                    Attempt::Done(answer)
-                }
-                Body::Error {
-                    status: Some(status),
-                    ..
-                } => self.refused(status, &headers, &bytes),
-                Body::Error {
-                    status: None,
-                    message,
-                } => match self.quota(&bytes) {
-                    Some(failure) => Attempt::Failed(failure),
-                    None => Attempt::Again(self.broken(&message), None),
-                },
-                Body::Unreadable => {
-                    Attempt::Again(self.broken("the body is no chat response"), None)
-                }
-            }
+        self.repeat(&key.0, tokens, || {
+            self.chat(request, body, Some(key), tokens)
         })
         .await
+    }
+
+    /// One attempt at a chat: `body`, to be read as an answer to `request`.
+    async fn chat(
+        &self,
+        request: &Request,
+        body: &Value,
+        key: Option<&Key>,
+        tokens: u64,
+    ) -> Attempt<Answer> {
+        let (status, headers, bytes) = match self
+            .exchange(Method::POST, "chat/completions", Some(body), key)
+            .await
+        {
+            Ok(exchanged) => exchanged,
+            Err(failure) => return Attempt::Again(failure, None),
+        };
+        if status != StatusCode::OK {
+            return self.refused(status.as_u16(), &headers, &bytes);
+        }
+        let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
+            let told = wire::error_text(&bytes);
+            return Attempt::Again(self.broken(&format!("the body is not JSON: {told}")), None);
+        };
+        match wire::read(&value, request) {
+            Body::Answer(mut answer) => {
+                answer.content = self.scrub(&answer.content);
+                answer.refusal = answer.refusal.map(|text| self.scrub(&text));
+                answer.model = answer.model.map(|text| self.scrub(&text));
+                let used = answer.usage.input + answer.usage.output;
+                self.inner.gate.correct(tokens, used);
+                Attempt::Done(answer)
+            }
+            Body::Error {
+                status: Some(status),
+                ..
+            } => self.refused(status, &headers, &bytes),
+            Body::Error {
+                status: None,
+                message,
+            } => match self.quota(&bytes) {
+                Some(failure) => Attempt::Failed(failure),
+                None => Attempt::Again(self.broken(&message), None),
+            },
+            Body::Unreadable => Attempt::Again(self.broken("the body is no chat response"), None),
+        }
+    }
+
+    /// One attempt at `body` in place of the request's own, within the limits: for a probe.
+    pub(super) async fn try_chat(
+        &self,
+        request: &Request,
+        body: &Value,
+    ) -> Result<Answer, Failure> {
+        let tokens = estimate(request);
+        let attempt = self.chat(request, body, None, tokens);
+        self.once(tokens, attempt).await.into_result()
+    }
+
+    /// One attempt at reading from `path`, within the limits: for a probe.
+    pub(super) async fn try_get(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let attempt = self.try_call(Method::GET, path, None);
+        let (_, bytes) = self.once(0, attempt).await.into_result()?;
+        Ok(bytes)
     }
 
     /// [`send`](Self::send) as a run takes it.
@@ -190,20 +225,32 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(HeaderMap, Vec<u8>), Failure> {
-        let method = &method;
-        self.repeat(path, 0, || async move {
-            match self.exchange(method.clone(), path, body, None).await {
-                Err(failure) => Attempt::Again(failure, None),
-                Ok((status, headers, bytes)) if status.is_success() => {
-                    Attempt::Done((headers, bytes))
-                }
-                Ok((status, headers, bytes)) => self.refused(status.as_u16(), &headers, &bytes),
-            }
-        })
-        .await
+        self.repeat(path, 0, || self.try_call(method.clone(), path, body))
+            .await
     }
 
-    /// Attempts, each with its place and within the rates.
+    async fn try_call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Attempt<(HeaderMap, Vec<u8>)> {
+        match self.exchange(method, path, body, None).await {
+            Err(failure) => Attempt::Again(failure, None),
+            Ok((status, headers, bytes)) if status.is_success() => Attempt::Done((headers, bytes)),
+            Ok((status, headers, bytes)) => self.refused(status.as_u16(), &headers, &bytes),
+        }
+    }
+
+    /// An attempt in its place and within the rates.
+    async fn once<T>(&self, tokens: u64, attempt: impl Future<Output = Attempt<T>>) -> Attempt<T> {
+        // Given back while waiting to try again. The semaphore is never closed.
+        let _place = self.inner.places.acquire().await;
+        self.inner.gate.pass(tokens).await;
+        attempt.await
+    }
+
+    /// Attempts until one is the last.
     async fn repeat<T, Tried: Future<Output = Attempt<T>>>(
         &self,
         name: &str,
@@ -214,12 +261,7 @@ impl Client {
         let mut number = 0;
         loop {
             number += 1;
-            let outcome = {
-                // Given back while waiting to try again. The semaphore is never closed.
-                let _place = self.inner.places.acquire().await;
-                self.inner.gate.pass(tokens).await;
-                attempt().await
-            };
+            let outcome = self.once(tokens, attempt()).await;
             let (failure, at_least) = match outcome {
                 Attempt::Done(value) => return Ok(value),
                 Attempt::Failed(failure) => return Err(failure),
@@ -258,22 +300,27 @@ impl Client {
         request: reqwest::RequestBuilder,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
         let limit = Duration::from_secs(self.inner.limits.timeout_seconds);
+        // Not for the head: an answer that is not streamed begins when all of it is written.
+        let silence = Duration::from_secs(self.inner.limits.read_timeout_seconds);
         let whole = async {
-            let mut response = request.send().await?;
+            let mut response = request.send().await.map_err(chain)?;
             let mut bytes = Vec::new();
-            while let Some(chunk) = response.chunk().await? {
+            loop {
+                let chunk = tokio::time::timeout(silence, response.chunk()).await;
+                let chunk = chunk.map_err(|_| format!("silent for {} s", silence.as_secs()))?;
+                let Some(chunk) = chunk.map_err(chain)? else {
+                    break;
+                };
                 if bytes.len() + chunk.len() > MAX_BODY {
-                    return Ok(None);
+                    return Err("the body is larger than 4 MiB".into());
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            Ok(Some((response.status(), response.headers().clone(), bytes)))
+            Ok((response.status(), response.headers().clone(), bytes))
         };
         match tokio::time::timeout(limit, whole).await {
             Err(_) => Err(self.broken(&format!("not whole after {} s", limit.as_secs()))),
-            Ok(Ok(Some(exchanged))) => Ok(exchanged),
-            Ok(Ok(None)) => Err(self.broken("the body is larger than 4 MiB")),
-            Ok(Err(error)) => Err(self.broken(&chain(error))),
+            Ok(exchanged) => exchanged.map_err(|what| self.broken(&what)),
         }
     }
 
@@ -315,12 +362,17 @@ impl Client {
             .then(|| Failure::Quota(message()))
     }
 
+    /// How many requests may be under way.
+    pub(super) fn concurrency(&self) -> u32 {
+        self.inner.limits.concurrency
+    }
+
     fn broken(&self, what: &str) -> Failure {
         Failure::Transport(self.told(what))
     }
 
     /// One line, shortened once the key is out of it: the start of a key tells much.
-    fn told(&self, text: &str) -> String {
+    pub(super) fn told(&self, text: &str) -> String {
         let text = self.scrub(text);
         let words: Vec<&str> = text.split_whitespace().collect();
         words.join(" ").chars().take(TOLD).collect()
