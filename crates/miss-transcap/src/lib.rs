@@ -28,4 +28,6 @@ pub use miss_data::draw;
 pub use miss_data::{Captions, draw};
 pub use realise::{REALISER, Sampler, realise};
 pub use realise::{REALISER, realise};
+pub use miss_data::{Captions, draw};
+pub use realise::{REALISER, Sampler, realise};
 pub use verify::{Reason, verify};

@@ -6,7 +6,8 @@ use std::fmt;
 use crate::journal::Journal;
 use crate::llm::Request;
 use crate::price::Spent;
-use crate::run::{Job, Sampler, Work};
+use crate::realise::Sampler;
+use crate::run::{Job, Work};
 
 /// What a run would ask for and cost.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -13,7 +13,7 @@ mod work;
 use std::collections::HashSet;
 
 pub use drive::{Progress, RunError};
-pub use options::{Options, OptionsError, Sampler, Unfinished};
+pub use options::{Options, OptionsError, Unfinished};
 pub use outcome::Outcome;
 pub use settle::{Asked, Caption, Made};
 

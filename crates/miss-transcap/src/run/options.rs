@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::llm::{Endpoint, Limits, Parameters};
 use crate::price::{Caps, Prices};
+use crate::realise::Sampler;
 
 /// A larger file is no file of options.
 const MAX_BYTES: u64 = 1 << 20;
@@ -65,17 +66,6 @@ pub struct Options {
     /// Seconds after which no more calls are made; those under way are waited for as long as one attempt may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_seconds: Option<u64>,
-}
-
-/// How captions are sampled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sampler {
-    /// Some captions of each image, of which one is drawn at each visit (appendix A.3 and the released code).
-    #[default]
-    WholeCaption,
-    /// Phrases for each attribute, of which one each is drawn and joined (section 3.4).
-    PerAttribute,
 }
 
 /// What happens to images whose request was not made because the run ended early.
