@@ -280,7 +280,10 @@ mod tests {
                 assert!(!name.contains("  "), "{name}");
                 // A side is of a structure or a place, and would be lost in a name.
                 let mut words = name.split([' ', '-']);
-                assert!(!words.any(|word| word == "left" || word == "right"), "{name}");
+                assert!(
+                    !words.any(|word| word == "left" || word == "right"),
+                    "{name}"
+                );
             }
         }
     }
@@ -337,7 +340,10 @@ mod tests {
             assert!(regular, "{noun}, {plural}");
             // "nodulees", "masss", "opacitys" end regularly too.
             let sibilant = ["s", "x", "sh", "ch"].iter().any(|end| noun.ends_with(end));
-            assert!(!plural.ends_with("ss") && !plural.ends_with("ees"), "{plural}");
+            assert!(
+                !plural.ends_with("ss") && !plural.ends_with("ees"),
+                "{plural}"
+            );
             assert!(!(noun.ends_with('y') && plural.ends_with("ys")), "{plural}");
             assert!(!(sibilant && plural == format!("{noun}s")), "{plural}");
         }
@@ -402,7 +408,10 @@ mod tests {
              map the word to one of lexicon/organs.txt"
         );
         // Neither is a long word repeated whole, nor does it take long.
-        assert_eq!(Organ::find(&"x".repeat(1 << 20)).unwrap_err().word.len(), 60);
+        assert_eq!(
+            Organ::find(&"x".repeat(1 << 20)).unwrap_err().word.len(),
+            60
+        );
         assert!(Organ::find("").is_err() && Organ::find("_-|;").is_err());
     }
 
