@@ -41,7 +41,7 @@ pub mod vqa_rad;
 
 pub use audit::{Audit, FigureAudit};
 pub use describe::{DescribeError, describe};
-pub use draw::draw;
+pub use draw::{Captions, draw};
 pub use figure::{Figure, Figures};
 pub use file::write_atomic;
 pub use format::Format;

@@ -11,7 +11,9 @@ use crate::labelled::LabelledBox;
 /// declare one. The example in the MISS paper, `000db696-…`, has boxes around (401, 557) and (733, 576) in
 /// 1024 x 1024 pixels and calls them "the upper left" and "the upper right": its sides are the image's, and
 /// its "upper" is no third of the height, for both lie in the middle one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Convention {
     /// Left is where the image's left edge is. The captions of the MISS paper.

@@ -1,25 +1,41 @@
-//! Captions for ten images from templates, written to `captions.jsonl` in the folder that is the argument.
+//! Captions for ten images. Without an argument from templates; with a file of options from the model that it names.
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use miss_transcap::{Attributes, CaptionSet, Modality, Organ, Plane, write_captions};
+use std::path::Path;
+
+use miss_transcap::journal::Journal;
+use miss_transcap::llm::{Client, Prompt};
+use miss_transcap::map::Labelled;
+use miss_transcap::run::{Checks, Job, Options};
+use miss_transcap::{Attributes, Modality, Organ, write_caption_file};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::args().nth(1).unwrap_or_else(|| ".".into());
-    let organs = "chest brain liver spleen abdomen pelvis neck heart stomach colon";
-    let mut sets = Vec::new();
-    for (index, organ) in organs.split(' ').enumerate() {
+    let mut labelled = Vec::new();
+    for organ in "chest brain liver spleen abdomen pelvis neck heart stomach colon".split(' ') {
         let attributes = Attributes {
             modality: Some(Modality::Ct),
-            plane: Some(Plane::Axial),
             organ: Some(Organ::find(organ)?),
             ..Attributes::default()
         };
-        let set = CaptionSet::from_templates(format!("{index}.png"), attributes, 5, 7);
-        println!("{}: {}", set.image, set.captions.join(" | "));
-        sets.push(set);
+        let image = format!("{organ}.png");
+        labelled.push(Labelled { image, attributes });
     }
-    Ok(write_captions(
-        &std::path::Path::new(&folder).join("captions.jsonl"),
-        &sets,
-    )?)
+    let file = std::env::args().nth(1);
+    let options = file.map_or(Ok(Options::default()), |file| Options::read(file.as_ref()))?;
+    let prompt = Prompt::built_in()?;
+    let (labelled, options, prompt) = (&labelled, &options, &prompt);
+    let checks = Checks::default();
+    #[rustfmt::skip]
+    let job = Job { labelled, options, prompt, checks };
+    let outcome = match &options.endpoint {
+        None => job.replay(None),
+        Some(endpoint) => {
+            let client = Client::new(endpoint, &options.limits)?;
+            let mut journal = Journal::open(Path::new("journal.jsonl"))?;
+            job.run_blocking(&mut journal, client.sender(), || false, |_| {})?
+        }
+    };
+    write_caption_file(Path::new("captions.jsonl"), &outcome.file)?;
+    println!("{outcome}");
+    Ok(())
 }

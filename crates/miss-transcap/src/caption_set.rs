@@ -11,10 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use miss_data::Captions;
 use serde::{Deserialize, Serialize};
 
 use crate::attributes::Attributes;
-use crate::realise::{REALISER, realise};
+use crate::realise::{REALISER, Sampler};
+use crate::verify::{Reason, verify};
 
 /// The captions of one image, with what they were made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,11 +26,12 @@ pub struct CaptionSet {
     pub image: String,
     /// What was known of the image.
     pub attributes: Attributes,
-    /// At least one caption.
-    pub captions: Vec<String>,
+    /// What is drawn from when the image is shown.
+    pub captions: Captions,
     /// Name and version of the templates, e.g. [`crate::REALISER`].
     pub realiser: String,
-    /// What wrote each caption: the key of a request, or the name of the templates. Empty: the templates all.
+    /// What wrote each of the [texts](Captions::texts): the key of a request, or the name of the templates. Empty: the
+    /// templates all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
 }
@@ -36,14 +39,44 @@ pub struct CaptionSet {
 impl CaptionSet {
     /// Captions from templates.
     #[must_use]
-    pub fn from_templates(image: String, attributes: Attributes, count: usize, seed: u64) -> Self {
+    pub fn from_templates(
+        image: String,
+        attributes: Attributes,
+        sampler: Sampler,
+        count: usize,
+        seed: u64,
+    ) -> Self {
         Self {
-            captions: realise(&attributes, count, seed),
+            captions: sampler.captions(&attributes, count, seed),
             image,
             attributes,
             realiser: REALISER.to_owned(),
             sources: Vec::new(),
         }
+    }
+
+    /// The captions that say less or more than the attributes, with what is wrong. A phrase of a part is held against
+    /// that part.
+    #[must_use]
+    pub fn unfaithful(&self) -> Vec<(&str, Vec<Reason>)> {
+        let checked = |attributes: &Attributes, texts: &'_ [String]| -> Vec<Vec<Reason>> {
+            texts.iter().map(|text| verify(attributes, text)).collect()
+        };
+        let reasons: Vec<Vec<Reason>> = match &self.captions {
+            Captions::Whole(captions) => checked(&self.attributes, captions),
+            Captions::Parts(parts) => {
+                let known = self.attributes.parts();
+                // A part too many says what the attributes do not.
+                let whole = [&self.attributes];
+                let known = known.iter().chain(whole.into_iter().cycle());
+                let pairs = known.zip(parts);
+                pairs
+                    .flat_map(|(part, texts)| checked(part, texts))
+                    .collect()
+            }
+        };
+        let pairs = self.captions.texts().zip(reasons);
+        pairs.filter(|(_, reasons)| !reasons.is_empty()).collect()
     }
 }
 
@@ -190,12 +223,12 @@ pub fn read_caption_file(path: &Path) -> Result<CaptionFile, CaptionsError> {
                 set.image
             )));
         }
-        let blank = set.captions.iter().any(|caption| caption.trim().is_empty());
-        if blank || set.captions.is_empty() {
+        if set.captions.texts().any(|text| text.trim().is_empty()) {
             return Err(wrong(format!("image {:?} lacks a caption", set.image)));
         }
-        if !set.sources.is_empty() && set.sources.len() != set.captions.len() {
-            let (sources, captions) = (set.sources.len(), set.captions.len());
+        let texts = set.captions.texts().count();
+        if !set.sources.is_empty() && set.sources.len() != texts {
+            let (sources, captions) = (set.sources.len(), texts);
             return Err(wrong(format!("{sources} sources for {captions} captions")));
         }
         let unknown = |source: &&String| **source != set.realiser && !keys.contains(*source);

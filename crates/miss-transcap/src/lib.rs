@@ -23,6 +23,6 @@ pub use caption_set::{
     CaptionFile, CaptionSet, CaptionsError, MadeBy, Rejected, read_caption_file, read_captions,
     write_caption_file, write_captions,
 };
-pub use miss_data::draw;
-pub use realise::{REALISER, realise};
+pub use miss_data::{Captions, draw};
+pub use realise::{REALISER, Sampler, realise};
 pub use verify::{Reason, verify};

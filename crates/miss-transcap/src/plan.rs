@@ -6,7 +6,8 @@ use std::fmt;
 use crate::journal::Journal;
 use crate::llm::Request;
 use crate::price::Spent;
-use crate::run::{Job, Sampler, Work};
+use crate::realise::Sampler;
+use crate::run::{Job, Work};
 
 /// What a run would ask for and cost.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,7 +36,7 @@ pub struct Plan {
     pub at_most: Spent,
     /// The caps: US dollars and tokens.
     pub caps: crate::price::Caps,
-    /// Seconds that the limits of the pace take at least, for what is expected.
+    /// Seconds that the limits take at least, for what is expected.
     pub seconds: f64,
 }
 
@@ -85,9 +86,9 @@ impl Plan {
             Some(limit) => amount / f64::from(limit.max(1)),
             None => 0.0,
         };
-        let pace = &options.pace;
-        let by_requests = minutes(left, pace.requests_per_minute);
-        let by_tokens = minutes(plan.expected.tokens() as f64, pace.tokens_per_minute);
+        let limits = &options.limits;
+        let by_requests = minutes(left, limits.requests_per_minute);
+        let by_tokens = minutes(plan.expected.tokens() as f64, limits.tokens_per_minute);
         plan.seconds = 60.0 * by_requests.max(by_tokens);
         plan
     }

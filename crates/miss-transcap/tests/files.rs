@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use miss_transcap::{
-    Attributes, CaptionFile, CaptionSet, MadeBy, Organ, REALISER, Rejected, read_caption_file,
-    read_captions, write_caption_file, write_captions,
+    Attributes, CaptionFile, CaptionSet, Captions, MadeBy, Organ, REALISER, Rejected, Sampler,
+    read_caption_file, read_captions, write_caption_file, write_captions,
 };
 
 fn set(image: &str) -> CaptionSet {
@@ -11,7 +11,7 @@ fn set(image: &str) -> CaptionSet {
         organ: Some(Organ::find("chest").unwrap()),
         ..Attributes::default()
     };
-    CaptionSet::from_templates(image.to_owned(), attributes, 3, 0)
+    CaptionSet::from_templates(image.to_owned(), attributes, Sampler::WholeCaption, 3, 0)
 }
 
 fn made_by(key: &str) -> MadeBy {
@@ -76,8 +76,8 @@ fn bad_lines_are_named() {
         change(&mut other);
         json(&other)
     };
-    let none = with(|set| set.captions.clear());
-    let blank = with(|set| set.captions[1] = "  ".into());
+    let none = with(|set| set.captions = Captions::Whole(Vec::new()));
+    let blank = with(|set| set.captions = Captions::Whole(vec!["  ".into()]));
     let outside = with(|set| set.image = "../b.jpg".into());
     let few = with(|set| set.sources = vec!["k".into()]);
     let unknown = with(|set| set.sources = vec![REALISER.into(), "k9".into(), REALISER.into()]);
@@ -90,7 +90,7 @@ fn bad_lines_are_named() {
             "unknown field",
         ),
         (good.as_bytes(), "already on line 1"),
-        (none.as_bytes(), "lacks a caption"),
+        (none.as_bytes(), "without a caption"),
         (blank.as_bytes(), "lacks a caption"),
         (outside.as_bytes(), "no path below"),
         (few.as_bytes(), "1 sources for 3 captions"),

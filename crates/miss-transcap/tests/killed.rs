@@ -103,7 +103,7 @@ async fn ask(address: SocketAddr, request: Request) -> Result<Answer, Failure> {
 
 fn job_options() -> Options {
     let mut options = options();
-    options.pace.concurrency = 6;
+    options.limits.concurrency = 6;
     options
 }
 

@@ -1,7 +1,8 @@
 //! Options from TOML: all of them, their defaults, and errors that name the place.
 #![allow(clippy::unwrap_used)]
 
-use miss_transcap::run::{Options, Sampler, Unfinished};
+use miss_transcap::Sampler;
+use miss_transcap::run::{Options, Unfinished};
 
 fn read(text: &str) -> Result<Options, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -36,11 +37,11 @@ fn all_that_can_be_said_is_read_and_survives_writing() {
         model = "m"
         max_tokens = 300
 
-        [pace]
+        [limits]
         concurrency = 3
         requests_per_minute = 60
         tokens_per_minute = 10_000
-        request_seconds = 40
+        timeout_seconds = 40
 
         [prices]
         input = 0.15
@@ -51,7 +52,7 @@ fn all_that_can_be_said_is_read_and_survives_writing() {
         tokens = 100_000
     "#;
     let options = read(text).unwrap();
-    assert_eq!((options.captions, options.pace.concurrency), (4, 3));
+    assert_eq!((options.captions, options.limits.concurrency), (4, 3));
     assert_eq!(options.caps.usd, Some(1.5));
     assert_eq!(read(&toml::to_string(&options).unwrap()).unwrap(), options);
 }
@@ -68,8 +69,8 @@ fn what_cannot_be_is_named_with_its_place() {
         ("captions = 0", ["`captions`", "1 to 100"]),
         ("captions = 101", ["`captions`", "1 to 100"]),
         (
-            "[pace]\nconcurrency = 0",
-            ["`pace.concurrency`", "1 to 1000"],
+            "[limits]\nconcurrency = 0",
+            ["`limits.concurrency`", "1 to 1000"],
         ),
         ("[prices]\ninput = -1.0", ["`prices.input`", "US dollars"]),
         ("[prices]\noutput = nan", ["`prices.output`", "US dollars"]),

@@ -110,9 +110,10 @@ fn whole(outcome: &Outcome, images: &[Labelled], options: &Options) {
             (&set.image, &set.attributes),
             (&image.image, &image.attributes)
         );
-        assert_eq!(set.captions.len(), options.captions);
-        for (index, caption) in set.captions.iter().enumerate() {
-            assert!(!set.captions[..index].contains(caption));
+        let captions: Vec<&str> = set.captions.texts().collect();
+        assert_eq!(captions.len(), options.captions);
+        for (index, caption) in captions.iter().enumerate() {
+            assert!(!captions[..index].contains(caption));
             if set
                 .sources
                 .get(index)
@@ -147,7 +148,7 @@ fn each_tuple_is_asked_once_and_any_order_of_answers_ends_alike() {
     let mut options = options();
     let mut files = BTreeSet::new();
     for (round, concurrency) in [1, 3, 8, 40].into_iter().enumerate() {
-        options.pace.concurrency = concurrency;
+        options.limits.concurrency = concurrency;
         let server = Server::new(never);
         let path = folder.path().join(format!("{round}.jsonl"));
         let outcome = run(&server, round as u64 * 977, &path, &images, &options);
@@ -240,7 +241,7 @@ fn what_meets_all_requests_ends_the_run_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let images = labelled(60);
     let mut options = options();
-    options.pace.concurrency = 4;
+    options.limits.concurrency = 4;
     for (name, most, fails) in [
         (
             "401",
@@ -257,10 +258,7 @@ fn what_meets_all_requests_ends_the_run_in_order() {
             Some(Failure::Transport("refused".into()))
         }),
         ("quota", 4, |_| {
-            Some(Failure::Status {
-                status: 429,
-                message: "insufficient_quota".into(),
-            })
+            Some(Failure::Quota("insufficient_quota".into()))
         }),
     ] {
         let server = Server::new(fails);
@@ -289,7 +287,7 @@ fn caps_hold_over_concurrent_calls_and_over_runs() {
     let path = folder.path().join("journal.jsonl");
     let images = labelled(120);
     let mut options = options();
-    options.pace.concurrency = 16;
+    options.limits.concurrency = 16;
     options.caps.tokens = Some(9_000);
     for round in 0..3 {
         let server = Server::new(never);
@@ -337,8 +335,8 @@ fn the_time_of_a_run_is_kept() {
     let path = folder.path().join("journal.jsonl");
     let (images, mut options, prompt) = (labelled(60), options(), prompt());
     options.run_seconds = Some(5);
-    options.pace.request_seconds = 3;
-    options.pace.concurrency = 2;
+    options.limits.timeout_seconds = 3;
+    options.limits.concurrency = 2;
     let job = Job {
         labelled: &images,
         options: &options,
@@ -378,7 +376,7 @@ fn the_plan_counts_what_the_run_then_asks_and_bounds_what_it_costs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.jsonl");
     let (images, mut options, prompt) = (labelled(90), options(), prompt());
-    options.pace.requests_per_minute = Some(30);
+    options.limits.requests_per_minute = Some(30);
     let job = Job {
         labelled: &images,
         options: &options,

@@ -1,6 +1,9 @@
 //! What comes back: an answer that was paid for, or a failure with its reason.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::request::Request;
 
 /// Tokens of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,64 @@ pub struct Answer {
     pub usage: Usage,
 }
 
+impl Answer {
+    /// The captions in it: JSON that holds what the schema of its request says, whatever the server promised. A fence of
+    /// Markdown or text around the object is put up with.
+    ///
+    /// # Errors
+    /// Cut, refused, empty, not JSON, or against the schema.
+    pub fn captions(&self, request: &Request) -> Result<Vec<String>, Failure> {
+        if let Some(why) = &self.refusal {
+            return Err(Failure::Refused(why.chars().take(200).collect()));
+        }
+        match self.finish_reason.as_deref() {
+            Some("length") => return Err(Failure::Truncated),
+            Some("content_filter") => return Err(Failure::Refused("content filter".into())),
+            _ => {}
+        }
+        let text = self.content.trim();
+        if text.is_empty() {
+            return Err(Failure::Empty);
+        }
+        let value: Value = serde_json::from_str(text).or_else(|error| {
+            // From the first brace to the last: an object with text before and after it.
+            let object = text.find('{').zip(text.rfind('}'));
+            let inner = object.and_then(|(from, to)| text.get(from..=to));
+            match inner.map(serde_json::from_str) {
+                Some(Ok(value)) => Ok(value),
+                // An object that begins and never ends, whatever the server calls that.
+                _ if error.is_eof() => Err(Failure::Truncated),
+                _ => Err(Failure::NotJson(error.to_string())),
+            }
+        })?;
+        // The error of a schema quotes what it was given.
+        jsonschema::validate(request.schema(), &value).map_err(|error| {
+            Failure::AgainstSchema(error.to_string().chars().take(300).collect())
+        })?;
+        let captions = value["captions"].as_array().into_iter().flatten();
+        let captions = captions.filter_map(Value::as_str).map(str::to_owned);
+        Ok(captions.collect())
+    }
+}
+
+impl Failure {
+    /// Whether every other request would fail alike: no key, no money, no right, no such model or path.
+    #[must_use]
+    pub fn meets_all(&self) -> bool {
+        matches!(
+            self,
+            Self::RunTime
+                | Self::Cap(_)
+                | Self::Stopped
+                | Self::Quota(_)
+                | Self::Status {
+                    status: 401..=404,
+                    ..
+                }
+        )
+    }
+}
+
 /// Why there are no captions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -64,6 +125,9 @@ pub enum Failure {
         /// The start of what the server said.
         message: String,
     },
+    /// No money left, or no right to spend it.
+    #[error("the account's quota is used up: {0}")]
+    Quota(String),
     /// No complete and readable response, after all attempts.
     #[error("no response: {0}")]
     Transport(String),

@@ -2,12 +2,15 @@
 
 mod answer;
 pub mod batch;
+mod client;
 mod limits;
 mod prompt;
 mod request;
 mod secret;
+mod wire;
 
 pub use answer::{Answer, Failure, Usage};
+pub use client::Client;
 pub use limits::Limits;
 pub use prompt::PromptError;
 pub use request::{Endpoint, Key, Message, Parameters, Prompt, Request, Structured};

@@ -1,5 +1,8 @@
 //! The template realiser: attributes to sentences, offline and deterministic.
 
+mod content;
+mod frames;
+mod parts;
 mod phrases;
 
 use std::collections::BTreeSet;
@@ -8,57 +11,28 @@ use miss_data::mix;
 
 use crate::attributes::Attributes;
 
+pub use parts::Sampler;
+
+use content::{Content, contents};
 use phrases::Phrases;
 
 /// Name and version of this realiser, as recorded in a caption set. A change of any caption it makes
 /// is a new version.
-pub const REALISER: &str = "template/1";
+pub const REALISER: &str = "template/2";
 
-/// Sentences with slots. Each says everything that is known: through `{whole}`, or through
-/// `{image}` or `{method}` together with `{organ}`. `a(n)` becomes the article that fits.
-const FRAMES: [&str; 28] = [
-    "a(n) {whole}.",
-    "this is a(n) {whole}.",
-    "here is a(n) {whole}.",
-    "shown here is a(n) {whole}.",
-    "a(n) {whole} is shown.",
-    "a(n) {whole} is presented here.",
-    "the figure shows a(n) {whole}.",
-    "the picture presents a(n) {whole}.",
-    "the picture is a(n) {whole}.",
-    "displayed is a(n) {whole}.",
-    "what is shown is a(n) {whole}.",
-    "we see a(n) {whole}.",
-    "this figure contains a(n) {whole}.",
-    "the reader is looking at a(n) {whole}.",
-    "an example of a(n) {whole}.",
-    "a(n) {image} shows the {organ}.",
-    "a(n) {image} depicting the {organ}.",
-    "a(n) {image} in which the {organ} is visible.",
-    "the {organ} is shown in a(n) {image}.",
-    "the {organ} as seen in a(n) {image}.",
-    "this {image} shows the {organ}.",
-    "this {image} was taken of the {organ}.",
-    "in this {image}, the {organ} is seen.",
-    "the {organ} is the subject of this {image}.",
-    "{method} of the {organ}.",
-    "{method} was used to image the {organ}.",
-    "the {organ} was imaged with {method}.",
-    "the {organ} was examined by {method}.",
-];
-
-/// Up to `count` different captions of an image with these attributes, the same for the same arguments.
+/// Up to `count` different captions of an image with these attributes, the same for the same arguments, and
+/// the first of them the same for a smaller count.
 ///
-/// The first captions come from different frames (at least 15 exist for every tuple); only then are
-/// frames used again with other words. Fewer than `count` are returned only when every sentence has
-/// been used; there are at least 30 for every tuple.
+/// Each says everything that the attributes say and nothing more. They are meant for attributes that
+/// [`check`](Attributes::check) accepts; of others, what can be worded is. The first captions come from
+/// different frames (at least 15 exist for every tuple); only then are frames used again with other words.
+/// Fewer than `count` are returned only when every sentence has been used; there are at least 12.
+#[must_use]
 pub fn realise(attributes: &Attributes, count: usize, seed: u64) -> Vec<String> {
-    let phrases = Phrases::of(attributes);
     let mut frames: Vec<Vec<String>> = Vec::new();
-    for (frame, pattern) in FRAMES.iter().enumerate() {
-        let mut sentences = fill(pattern, &phrases);
-        shuffle(&mut sentences, mix(&[seed, frame as u64]));
-        frames.push(sentences);
+    for (frame, mut captions) in (0_u64..).zip(by_frame(attributes, seed)) {
+        shuffle(&mut captions, mix(&[seed, frame]));
+        frames.push(captions);
     }
     shuffle(&mut frames, seed);
 
@@ -66,21 +40,66 @@ pub fn realise(attributes: &Attributes, count: usize, seed: u64) -> Vec<String> 
     let mut seen = BTreeSet::new();
     (0..longest)
         .flat_map(|turn| frames.iter().filter_map(move |frame| frame.get(turn)))
-        .filter(|sentence| seen.insert(sentence.as_str()))
+        .filter(|caption| seen.insert(caption.as_str()))
         .take(count)
         .cloned()
         .collect()
 }
 
-/// Every sentence that a frame makes of these phrases; none if it asks for something unknown.
-fn fill(pattern: &str, phrases: &Phrases) -> Vec<String> {
+/// The captions of each frame that applies.
+///
+/// The first sentence is of the image and of what is seen first; what else is seen has a sentence of its own,
+/// for a list of organs and findings reads as if the findings were of the organs.
+fn by_frame(attributes: &Attributes, seed: u64) -> Vec<Vec<String>> {
+    let phrases = Phrases::of(attributes);
+    let contents = contents(attributes);
+    let mut contents = contents.iter();
+    let first = contents.next();
+    let filled = |patterns: Vec<&str>, content| -> Vec<Vec<String>> {
+        let sentences = patterns.iter().map(|frame| fill(frame, &phrases, content));
+        sentences.filter(|frame| !frame.is_empty()).collect()
+    };
+    let mut captions = filled(frames::first(attributes, first), first);
+    for (place, content) in (1_u64..).zip(contents) {
+        let further: Vec<String> = filled(frames::without_image(content), Some(content)).concat();
+        for (frame, sentences) in (0_u64..).zip(&mut captions) {
+            for (index, sentence) in (0_u64..).zip(sentences) {
+                let drawn = miss_data::draw(further.len(), mix(&[seed, place]), frame, index);
+                sentence.extend(further.get(drawn).map(|next| format!(" {next}")));
+            }
+        }
+    }
+    captions
+}
+
+/// Every sentence that a frame makes of these words; none if it asks for something unknown.
+fn fill(pattern: &str, phrases: &Phrases, content: Option<&Content>) -> Vec<String> {
+    let mut pattern = pattern.to_owned();
+    if let Some(content) = content {
+        if content.open {
+            pattern = pattern.replace("{f} ", "{f}, ");
+        }
+        for (slot, words) in [
+            ("{is}", content.verb()),
+            ("{there}", content.verb_before()),
+            ("{f}", &content.text),
+        ] {
+            pattern = pattern.replace(slot, words);
+        }
+        if let Some((what, place)) = &content.placed {
+            pattern = pattern.replace("{h}", what).replace("{p}", place);
+        }
+        if pattern.contains("{h}") {
+            return Vec::new();
+        }
+    }
     let slots = [
         ("{whole}", &phrases.whole),
         ("{image}", &phrases.image),
         ("{method}", &phrases.method),
         ("{organ}", &phrases.organ),
     ];
-    let mut sentences = vec![pattern.to_owned()];
+    let mut sentences = vec![pattern.clone()];
     for (slot, options) in slots {
         if pattern.contains(slot) {
             sentences = sentences
@@ -123,12 +142,19 @@ fn article(phrase: &str) -> &'static str {
     }
 }
 
-fn capitalise(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    }
+/// The first letter of every sentence.
+fn capitalise(text: &str) -> String {
+    let sentences: Vec<String> = text
+        .split(". ")
+        .map(|sentence| {
+            let mut letters = sentence.chars();
+            match letters.next() {
+                Some(first) => first.to_uppercase().chain(letters).collect(),
+                None => String::new(),
+            }
+        })
+        .collect();
+    sentences.join(". ")
 }
 
 /// Orders by a random key for each place: the same on every machine and in every version of a

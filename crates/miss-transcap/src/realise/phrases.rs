@@ -1,6 +1,6 @@
 //! The words for each attribute, and how they join into a noun phrase.
 
-use crate::attributes::{Attributes, Modality, Organ, Plane};
+use crate::attributes::{Attributes, Class, Modality, Organ, Plane};
 
 /// What can fill a slot of a frame, for one attribute tuple. An empty list means that the frames
 /// with this slot do not apply.
@@ -33,7 +33,7 @@ impl Phrases {
                 for adjective in organ_adjectives {
                     whole.push(join(&[plane, words.sequence, adjective, noun]));
                 }
-                for organ in organs {
+                for organ in &organs {
                     whole.push(format!(
                         "{} of the {organ}",
                         join(&[plane, words.sequence, "", noun])
@@ -55,6 +55,17 @@ impl Phrases {
             }
         }
 
+        if !attributes.findings.is_empty()
+            && matches!(
+                attributes.class,
+                Some(Class::Abnormal | Class::AbnormalWithoutOpacity)
+            )
+        {
+            // The findings are what is abnormal: "an abnormality" beside them would be one more.
+            for noun in &mut whole {
+                noun.insert_str(0, "abnormal ");
+            }
+        }
         let mut method = Vec::new();
         for technique in words.techniques {
             for plane in planes {
@@ -110,7 +121,22 @@ impl ModalityWords {
                 &["ultrasound image", "ultrasound scan", "sonogram"],
                 &["ultrasound", "sonography"],
             ),
-            _ => plain(&["medical image", "radiological image"], &[]),
+            Some(Modality::Mammography) => {
+                plain(&["mammogram", "mammography image"], &["mammography"])
+            }
+            Some(Modality::Fluoroscopy) => plain(
+                &["fluoroscopic image", "fluoroscopy image"],
+                &["fluoroscopy"],
+            ),
+            Some(Modality::Angiography) => plain(
+                &["angiogram", "angiographic image", "angiography image"],
+                &["angiography"],
+            ),
+            Some(Modality::Pet) => plain(
+                &["PET scan", "PET image", "positron emission tomography scan"],
+                &["PET", "positron emission tomography"],
+            ),
+            None => plain(&["medical image", "radiological image"], &[]),
         }
     }
 }
@@ -140,12 +166,17 @@ fn in_plane(plane: Option<Plane>, adjective: &str) -> Option<String> {
 }
 
 /// Adjectives and nouns.
-fn organ_words(organ: Option<Organ>) -> (&'static [&'static str], &'static [&'static str]) {
-    match organ.map(Organ::id) {
-        Some("head") => (&["head", "cranial"], &["head"]),
-        Some("chest") => (&["chest", "thoracic"], &["chest", "thorax"]),
-        Some("abdomen") => (&["abdominal"], &["abdomen"]),
-        _ => (&[], &[]),
+fn organ_words(organ: Option<Organ>) -> (&'static [&'static str], Vec<&'static str>) {
+    let Some(organ) = organ else {
+        return (&[], Vec::new());
+    };
+    match organ.id() {
+        "head" => (&["head", "cranial"], vec!["head"]),
+        "chest" => (&["chest", "thoracic"], vec!["chest", "thorax"]),
+        "abdomen" => (&["abdominal"], vec!["abdomen"]),
+        "brain" => (&["brain"], vec!["brain"]),
+        "neck" => (&["neck"], vec!["neck"]),
+        _ => (&[], vec![organ.noun()]),
     }
 }
 

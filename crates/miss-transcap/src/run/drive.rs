@@ -162,9 +162,9 @@ impl<'a, Show: FnMut(&Progress)> Run<'a, Show> {
         let deadline = options
             .run_seconds
             .map(|seconds| tokio::time::Instant::now() + Duration::from_secs(seconds));
-        let grace = Duration::from_secs(options.pace.request_seconds);
+        let grace = Duration::from_secs(options.limits.timeout_seconds);
         loop {
-            while self.stopped.is_none() && self.tasks.len() < options.pace.concurrency {
+            while self.stopped.is_none() && self.tasks.len() < options.limits.concurrency as usize {
                 if stop() {
                     self.stopped = Some(Failure::Stopped);
                 } else if deadline.is_some_and(|end| tokio::time::Instant::now() >= end) {
@@ -289,7 +289,7 @@ impl<'a, Show: FnMut(&Progress)> Run<'a, Show> {
                 }
                 Err(failure) => {
                     // A status other than success was not paid for; of what broke off nobody knows.
-                    let maybe_paid = !matches!(failure, Failure::Status { .. });
+                    let maybe_paid = !matches!(failure, Failure::Status { .. } | Failure::Quota(_));
                     let paid = match maybe_paid {
                         true => one.at_most,
                         false => Spent::default(),
@@ -300,7 +300,7 @@ impl<'a, Show: FnMut(&Progress)> Run<'a, Show> {
                     self.failed.insert(one.key.clone());
                     self.shown.failed += 1;
                     self.failed_in_a_row += 1;
-                    if meets_all(&failure) || self.failed_in_a_row >= PATIENCE {
+                    if failure.meets_all() || self.failed_in_a_row >= PATIENCE {
                         self.stopped.get_or_insert(failure);
                     }
                 }
@@ -316,17 +316,5 @@ impl<'a, Show: FnMut(&Progress)> Run<'a, Show> {
             self.queue.push_front(item);
         }
         Ok(())
-    }
-}
-
-/// Whether every other request would fail alike.
-fn meets_all(failure: &Failure) -> bool {
-    match failure {
-        Failure::RunTime | Failure::Cap(_) | Failure::Stopped => true,
-        // No key, no money, no right, no such model or path.
-        Failure::Status { status, message } => {
-            matches!(status, 401..=404) || message.contains("insufficient_quota")
-        }
-        _ => false,
     }
 }

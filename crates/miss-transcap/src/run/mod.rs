@@ -7,14 +7,13 @@
 mod drive;
 mod options;
 mod outcome;
-mod read;
 mod settle;
 mod work;
 
 use std::collections::HashSet;
 
 pub use drive::{Progress, RunError};
-pub use options::{Options, OptionsError, Pace, Sampler, Unfinished};
+pub use options::{Options, OptionsError, Unfinished};
 pub use outcome::Outcome;
 pub use settle::{Asked, Caption, Made};
 
@@ -58,7 +57,7 @@ impl Default for Checks {
     /// [`near_duplicates`](crate::verify::near_duplicates).
     fn default() -> Self {
         Self {
-            read: read::captions,
+            read: Answer::captions,
             verify: |attributes, caption| {
                 let reasons = crate::verify::verify(attributes, caption);
                 let said = |reason: &crate::verify::Reason| format!("{}: {reason}", reason.kind());

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::llm::{Endpoint, Parameters};
+use crate::llm::{Endpoint, Limits, Parameters};
 use crate::price::{Caps, Prices};
+use crate::realise::Sampler;
 
 /// A larger file is no file of options.
 const MAX_BYTES: u64 = 1 << 20;
@@ -57,25 +58,14 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Parameters>,
     /// How fast it may be asked.
-    pub pace: Pace,
+    pub limits: Limits,
     /// What it costs.
     pub prices: Prices,
     /// What may be spent.
     pub caps: Caps,
-    /// Seconds after which no more calls are made; those under way are waited for as long as one may take.
+    /// Seconds after which no more calls are made; those under way are waited for as long as one attempt may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_seconds: Option<u64>,
-}
-
-/// How captions are sampled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sampler {
-    /// Some captions of each image, of which one is drawn at each visit (appendix A.3 and the released code).
-    #[default]
-    WholeCaption,
-    /// Phrases for each attribute, of which one each is drawn and joined (section 3.4).
-    PerAttribute,
 }
 
 /// What happens to images whose request was not made because the run ended early.
@@ -89,33 +79,6 @@ pub enum Unfinished {
     Leave,
 }
 
-/// How fast a server may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Pace {
-    /// Requests under way at once, 1 to 1,000.
-    pub concurrency: usize,
-    /// Requests a minute.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub requests_per_minute: Option<u32>,
-    /// Tokens a minute, read and written.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokens_per_minute: Option<u32>,
-    /// Seconds that one request may take, its retries included.
-    pub request_seconds: u64,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            concurrency: 8,
-            requests_per_minute: None,
-            tokens_per_minute: None,
-            request_seconds: 600,
-        }
-    }
-}
-
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -127,7 +90,7 @@ impl Default for Options {
             prompt: None,
             endpoint: None,
             parameters: None,
-            pace: Pace::default(),
+            limits: Limits::default(),
             prices: Prices::default(),
             caps: Caps::default(),
             run_seconds: None,
@@ -204,11 +167,8 @@ impl Options {
         if !(1..=100).contains(&self.captions) {
             return wrong("captions", "not 1 to 100");
         }
-        if !(1..=1000).contains(&self.pace.concurrency) {
-            return wrong("pace.concurrency", "not 1 to 1000");
-        }
-        if self.pace.request_seconds == 0 {
-            return wrong("pace.request_seconds", "not above 0");
+        if !(1..=1000).contains(&self.limits.concurrency) {
+            return wrong("limits.concurrency", "not 1 to 1000");
         }
         let amounts = [
             ("prices.input", Some(self.prices.input)),

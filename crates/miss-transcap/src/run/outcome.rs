@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
+use miss_data::Captions;
+
 use super::Job;
 use super::options::Unfinished;
 use super::settle::{Known, Made, Step, settle};
@@ -12,7 +14,7 @@ use crate::caption_set::{CaptionFile, CaptionSet, MadeBy};
 use crate::journal::Journal;
 use crate::llm::Failure;
 use crate::price::Spent;
-use crate::realise::REALISER;
+use crate::realise::{REALISER, Sampler};
 
 /// What a run came to. But for `stopped` and `calls`, a pure function of images, options and journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,7 +91,7 @@ impl Outcome {
             }
             let set = sets
                 .entry(*tuple)
-                .or_insert_with(|| set_of(&work.tuples[*tuple], parts, &outcome.made));
+                .or_insert_with(|| set_of(job, &work.tuples[*tuple], parts, &outcome.made));
             outcome.file.sets.push(CaptionSet {
                 image: image.image.clone(),
                 ..set.clone()
@@ -147,7 +149,12 @@ impl Outcome {
 }
 
 /// The captions of a tuple, of all its parts, without an image.
-fn set_of(attributes: &Attributes, parts: &[usize], made: &[(Attributes, Made)]) -> CaptionSet {
+fn set_of(
+    job: &Job<'_>,
+    attributes: &Attributes,
+    parts: &[usize],
+    made: &[(Attributes, Made)],
+) -> CaptionSet {
     let all = || parts.iter().flat_map(|part| &made[*part].1.captions);
     let sources: Vec<String> = all()
         .map(|caption| match &caption.request {
@@ -155,11 +162,23 @@ fn set_of(attributes: &Attributes, parts: &[usize], made: &[(Attributes, Made)])
             None => REALISER.to_owned(),
         })
         .collect();
+    let texts = |part: &usize| -> Vec<String> {
+        let captions = &made[*part].1.captions;
+        captions
+            .iter()
+            .map(|caption| caption.text.clone())
+            .collect()
+    };
     let templates_only = all().all(|caption| caption.request.is_none());
     CaptionSet {
         image: String::new(),
         attributes: attributes.clone(),
-        captions: all().map(|caption| caption.text.clone()).collect(),
+        captions: match job.options.sampler {
+            Sampler::WholeCaption => {
+                Captions::Whole(all().map(|caption| caption.text.clone()).collect())
+            }
+            Sampler::PerAttribute => Captions::Parts(parts.iter().map(texts).collect()),
+        },
         realiser: REALISER.to_owned(),
         sources: if templates_only { Vec::new() } else { sources },
     }

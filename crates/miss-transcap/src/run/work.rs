@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::options::{Options, Sampler};
+use super::options::Options;
 use crate::attributes::Attributes;
 use crate::map::Labelled;
+use crate::realise::Sampler;
 
 /// Distinct tuples of attributes, and what is asked for them.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Work {
             .map(|tuple| match options.sampler {
                 Sampler::WholeCaption => vec![items.index(tuple)],
                 Sampler::PerAttribute => {
-                    let parts = parts(tuple);
+                    let parts = tuple.parts();
                     parts.iter().map(|part| items.index(part)).collect()
                 }
             })
@@ -45,11 +46,6 @@ impl Work {
             of_tuple,
         }
     }
-}
-
-/// Until `Attributes::parts` is there.
-fn parts(attributes: &Attributes) -> Vec<Attributes> {
-    vec![attributes.clone()]
 }
 
 #[derive(Default)]
