@@ -68,9 +68,7 @@ pub fn captions(body: &Value) -> Vec<String> {
     (0..count)
         .map(|index| {
             if said.is_empty() {
-                let frame = ["This is", "Shown is", "Here we see", "The picture is"];
-                let more = ["", " now", " here", " in view"][index / 4 % 4];
-                return format!("{}{more} a {image}.", frame[index % 4]);
+                return bare(&image, index);
             }
             match index % 5 {
                 0 => format!("This is a {image}, with {said}."),
@@ -81,6 +79,19 @@ pub fn captions(body: &Value) -> Vec<String> {
             }
         })
         .collect()
+}
+
+/// Of an image of which nothing is said but how it was made and of what.
+fn bare(image: &str, index: usize) -> String {
+    let Some((method, organ)) = image.split_once(" image of the ") else {
+        return format!("This is {} a {image}.", ["", "now", "here"][index % 3]);
+    };
+    match index % 4 {
+        0 => format!("This is a {image}."),
+        1 => format!("The {organ} is seen by {method}."),
+        2 => format!("What is shown here on a picture, a {method}, is the {organ}."),
+        _ => format!("We see a {organ} in {method}, on display."),
+    }
 }
 
 /// A pathology with what is known of it, e.g. `2 small nodules, 1 in the upper left and 1 in the lower right`.
