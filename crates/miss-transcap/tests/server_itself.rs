@@ -86,7 +86,9 @@ fn every_caption_of_its_model_is_verified_and_none_is_like_another() {
             }
         }
         let like = near_duplicates(&captions);
-        assert!(like.is_empty(), "{like:?} of {captions:#?}");
+        if !like.is_empty() {
+            refused.insert(format!("like {}", refused.len()), captions.join(" | "));
+        }
     }
     assert!(refused.is_empty(), "{refused:#?}");
 }
