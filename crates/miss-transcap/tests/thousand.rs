@@ -10,14 +10,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use miss_transcap::journal::Journal;
-use miss_transcap::llm::{Client, Failure, Limits, Prompt};
+use miss_transcap::llm::{Answer, Client, Failure, Limits, Prompt, Request};
 use miss_transcap::map::Labelled;
 use miss_transcap::run::{Checks, Job, Options, Outcome};
 use miss_transcap::verify::{near_duplicates, verify};
 use miss_transcap::{read_caption_file, write_caption_file};
 use server::faults::random;
 use server::tuples::labelled;
-use server::{Call, Record, Server};
+use server::{Record, Server};
 
 const TIMEOUT: u64 = 1;
 /// A call may be this much late at the server, for want of a processor, before it looks like one too early.
@@ -44,7 +44,7 @@ fn options(server: &Server, limits: Limits) -> Options {
 fn limits() -> Limits {
     Limits {
         concurrency: 24,
-        attempts: 4,
+        attempts: 3,
         timeout_seconds: TIMEOUT,
         backoff_milliseconds: 20,
         longest_pause_seconds: 2,
@@ -54,6 +54,18 @@ fn limits() -> Limits {
 
 fn run(images: &[Labelled], options: &Options, journal: &Path) -> (Outcome, Vec<u8>) {
     let client = Client::new(options.endpoint.as_ref().unwrap(), &options.limits).unwrap();
+    run_with(images, options, journal, client.sender())
+}
+
+fn run_with<Sent>(
+    images: &[Labelled],
+    options: &Options,
+    journal: &Path,
+    send: impl Fn(Request) -> Sent,
+) -> (Outcome, Vec<u8>)
+where
+    Sent: Future<Output = Result<Answer, Failure>> + Send + 'static,
+{
     let (prompt, mut journal) = (Prompt::built_in().unwrap(), Journal::open(journal).unwrap());
     let job = Job {
         labelled: images,
@@ -62,7 +74,7 @@ fn run(images: &[Labelled], options: &Options, journal: &Path) -> (Outcome, Vec<
         checks: Checks::default(),
     };
     let outcome = job
-        .run_blocking(&mut journal, client.sender(), || false, |_| {})
+        .run_blocking(&mut journal, send, || false, |_| {})
         .unwrap();
     assert_eq!(job.replay(Some(&journal)).file, outcome.file);
     let folder = tempfile::tempdir().unwrap();
@@ -245,4 +257,88 @@ fn a_thousand_tuples_over_a_server_of_faults_end_verified_or_explained() {
     assert_eq!((again.calls, again.file.sets.len()), (0, 1_000));
     assert!(replayed == bytes, "a replay differs");
     assert_eq!(server.at_rest().calls.len(), calls);
+}
+
+#[test]
+fn tokens_keep_to_their_rate_at_the_server_too() {
+    let server = Server::start(Duration::from_millis(10), random(12, 30));
+    let folder = tempfile::tempdir().unwrap();
+    let images = labelled(300, 6);
+    let options = options(
+        &server,
+        Limits {
+            tokens_per_minute: Some(3_600_000),
+            ..limits()
+        },
+    );
+    let (outcome, _) = run(&images, &options, &folder.path().join("journal.jsonl"));
+    verified_or_explained(&outcome, &images);
+    let record = server.at_rest();
+    nothing_is_billed_twice(&record);
+    let most = record.worst_burst(60_000.0, |call| call.tokens);
+    writeln!(
+        std::io::stderr(),
+        "most tokens above the rate {most:.0} (a second allows 60000)"
+    )
+    .unwrap();
+    // What was reserved and not used is given back when an answer comes: of those under way at most the longest answer.
+    let given_back = f64::from(options.limits.concurrency) * 600.0;
+    assert!(
+        most <= 60_000.0 * (1.0 + LATE.as_secs_f64()) + given_back,
+        "{most}"
+    );
+    // The rate was what held the run back.
+    assert!(most > 30_000.0, "{most}");
+}
+
+#[test]
+fn a_cap_holds_by_the_count_of_the_server() {
+    let server = Server::start(Duration::from_millis(5), random(13, 30));
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal.jsonl");
+    let images = labelled(400, 7);
+    let mut options = options(&server, limits());
+    options.caps.tokens = Some(120_000);
+    for round in 0..2 {
+        let (outcome, _) = run(&images, &options, &journal);
+        assert_eq!(outcome.stopped, Some(Failure::Cap("tokens")));
+        verified_or_explained(&outcome, &images);
+        let record = server.at_rest();
+        let billed = record.calls.iter().filter(|call| call.billed);
+        let billed: u64 = billed.map(|call| call.tokens).sum();
+        writeln!(
+            std::io::stderr(),
+            "run {round}: {billed} tokens billed of 120000"
+        )
+        .unwrap();
+        assert!((60_000..=120_000).contains(&billed), "{billed}");
+    }
+}
+
+#[test]
+fn clients_without_common_limits_are_found_to_break_them() {
+    let server = Server::start(Duration::from_millis(5), random(14, 30));
+    let folder = tempfile::tempdir().unwrap();
+    let images = labelled(300, 8);
+    let limits = Limits {
+        requests_per_minute: Some(1_200),
+        ..limits()
+    };
+    let options = options(&server, limits);
+    let endpoint = options.endpoint.clone().unwrap();
+    let limits = options.limits.clone();
+    let send = move |request: Request| {
+        let client = Client::new(&endpoint, &limits).unwrap();
+        async move { client.send(&request).await }
+    };
+    run_with(
+        &images,
+        &options,
+        &folder.path().join("journal.jsonl"),
+        send,
+    );
+    let record = server.at_rest();
+    assert!(record.worst_burst(20.0, |_| 1) > 20.0 * (1.0 + LATE.as_secs_f64()));
+    let kept = std::panic::AssertUnwindSafe(|| cool_downs_are_kept(&record));
+    assert!(std::panic::catch_unwind(kept).is_err());
 }
