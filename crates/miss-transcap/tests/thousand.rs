@@ -44,7 +44,7 @@ fn options(server: &Server, limits: Limits) -> Options {
 fn limits() -> Limits {
     Limits {
         concurrency: 24,
-        attempts: 3,
+        attempts: 2,
         timeout_seconds: TIMEOUT,
         backoff_milliseconds: 20,
         longest_pause_seconds: 2,
