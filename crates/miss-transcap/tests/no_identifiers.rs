@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use miss_data::record::Question;
 use miss_data::{class_folders, rsna, slake, vqa_rad};
 use miss_transcap::attributes::{Contradiction, Convention, Organ, Pathology};
@@ -70,6 +71,11 @@ impl Names {
     fn reaches(&self, received: &[u8]) -> Option<&str> {
         let percent = decoded(received, b"%", 2);
         let escapes = decoded(received, b"\\u00", 2);
+        // The end of a run may be of something else.
+        let any_end = GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true);
+        let engine = GeneralPurpose::new(&base64::alphabet::STANDARD, any_end);
         let mut hidden = Vec::new();
         for run in received.split(|byte| !byte.is_ascii_alphanumeric() && !b"+/-_".contains(byte)) {
             let plain: String = run
@@ -81,9 +87,11 @@ impl Names {
                 })
                 .collect();
             for from in 0..plain.len().min(4) {
-                let whole = &plain[from..from + (plain.len() - from) / 4 * 4];
-                let engine = base64::engine::general_purpose::STANDARD_NO_PAD;
-                hidden.extend(engine.decode(whole).unwrap_or_default());
+                let mut part = &plain[from..];
+                if part.len() % 4 == 1 {
+                    part = &part[..part.len() - 1];
+                }
+                hidden.extend(engine.decode(part).unwrap_or_default());
                 hidden.push(b'\n');
             }
         }
