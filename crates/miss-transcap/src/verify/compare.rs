@@ -237,7 +237,12 @@ fn finding(
     {
         reasons.push(Reason::Missing("count"));
     }
-    locations(attributes, known, places, reasons);
+    // "Nodules are seen in …" leaves open whether all of them are.
+    let all = mentions
+        .iter()
+        .filter(|mention| !mention.places.is_empty())
+        .all(|mention| mention.definite || !mention.counts.is_empty());
+    locations(attributes, known, places, all, reasons);
 }
 
 fn one_value<'a, T: Copy + PartialEq + 'a>(
@@ -262,6 +267,7 @@ fn locations(
     attributes: &Attributes,
     known: &Finding,
     places: Vec<Place>,
+    all: bool,
     reasons: &mut Vec<Reason>,
 ) {
     if places.iter().any(|place| {
@@ -292,12 +298,12 @@ fn locations(
     told.sort_unstable();
     told.dedup();
     let right = if places.iter().all(|place| place.number.is_none()) {
-        // All that are named are said to be in these places.
         let each_alone = distinct.len() == wanted.len();
-        let all = known
+        let placed = known
             .count
             .is_none_or(|count| usize::from(count) == wanted.len());
-        told == distinct && all && (each_alone || distinct.len() == 1 && known.count.is_some())
+        let together = all && distinct.len() == 1 && known.count.is_some();
+        told == distinct && (placed || !all) && (each_alone || together)
     } else {
         let mut each: Vec<Location> = Vec::new();
         for place in places.iter().filter(|place| place.number.is_some()) {

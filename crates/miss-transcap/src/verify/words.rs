@@ -56,6 +56,8 @@ pub(super) enum Sense {
     Of,
     Verb,
     Neutral,
+    /// "these": of all that were named before.
+    These,
     Comma,
     Stop,
     /// The place of a token in the caption's words, for the message.
@@ -206,7 +208,7 @@ const VERBS: &str = "is are was were be been being has have had can could show s
     involving involves";
 
 /// Words that say nothing about the patient.
-const NEUTRAL: &str = "this that these those it its they them their there here which where what who whose we \
+const NEUTRAL: &str = "that it its they them their there here which where what who whose we \
     you us our by from for to as through via using per when whereas while also additionally furthermore \
     moreover such example subject reader evidence sign signs any evidently medical \
     radiological radiology diagnostic clinical imaging examination exam study individual person body human \
@@ -371,10 +373,11 @@ const PHRASES: &[(&str, Sense)] = &[
     ("patient;patients", Sense::Patient),
     ("'s", Sense::Possessive),
     ("the", Sense::The),
+    ("this;these;those", Sense::These),
     ("in;on;at;within;inside;across;over;throughout", Sense::In),
     ("of", Sense::Of),
     (
-        "in number;in size;in shape;in form;in total;in addition;of note;a total of;an area of;areas of;area of;\
+        "in number;in size;in shape;in form;in total;in addition;of note;a total of;areas of;area of;\
       in all;on display;in which;on which;as a whole;in question;in view;kind of",
         Sense::Neutral,
     ),
