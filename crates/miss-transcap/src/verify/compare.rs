@@ -142,6 +142,7 @@ fn seat(pathology: Pathology) -> Option<&'static str> {
             "brain"
         }
         "liver-cancer" => "liver",
+        "kidney-cancer" => "kidney",
         _ => return None,
     })
 }
@@ -263,6 +264,37 @@ fn one_value<'a, T: Copy + PartialEq + 'a>(
     }
 }
 
+/// "Two in the upper third, one left and one right": a height or side that is said of all holds for each.
+fn shared(known: &Finding, places: Vec<Place>) -> Vec<Place> {
+    let (whole, each): (Vec<Place>, Vec<Place>) =
+        places.iter().partition(|place| place.number.is_none());
+    let [whole] = whole[..] else { return places };
+    let other = each.iter().all(|place| match (whole.height, whole.side) {
+        (Some(_), None) => place.height.is_none(),
+        (None, Some(_)) => place.side.is_none(),
+        _ => false,
+    });
+    let total: usize = each
+        .iter()
+        .map(|place| usize::from(place.number.unwrap_or(0)))
+        .sum();
+    let complete = match known.count {
+        Some(count) => total == usize::from(count),
+        None => each.len() > 1,
+    };
+    if !other || !complete {
+        return places;
+    }
+    each.into_iter()
+        .map(|place| Place {
+            height: place.height.or(whole.height),
+            side: place.side.or(whole.side),
+            whose: place.whose.or(whole.whose),
+            ..place
+        })
+        .collect()
+}
+
 fn locations(
     attributes: &Attributes,
     known: &Finding,
@@ -286,6 +318,7 @@ fn locations(
     if places.is_empty() {
         return reasons.push(Reason::Missing("location"));
     }
+    let places = shared(known, places);
     let location = |place: &Place| Location {
         height: place.height,
         side: place.side,

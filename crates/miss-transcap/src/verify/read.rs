@@ -170,12 +170,20 @@ impl Reader<'_> {
             }
             Sense::Bilateral => self.item(|item| item.both = true),
             Sense::Side(side) => {
+                self.number_of_place(next);
                 if self.current.is_some_and(|item| item.side.is_some()) {
                     self.close();
                 }
                 self.item(|item| item.side = Some(side));
             }
-            Sense::Height(height) => self.height(height),
+            Sense::Height(height) => {
+                self.number_of_place(next);
+                self.height(height);
+            }
+            Sense::HeightIn(height) => {
+                self.take(Sense::In, next, lexed);
+                self.height(height);
+            }
             Sense::Axis(height) => {
                 if self.attributes.plane == Some(Plane::Axial) {
                     self.unclear("up and down of a transverse section");
@@ -196,6 +204,30 @@ impl Reader<'_> {
             Sense::Shape(shape) => {
                 if self.shape.replace(shape).is_some() {
                     self.unclear("two shapes");
+                }
+            }
+            Sense::ShapeAfter(shape) => {
+                if self.shape.replace(shape).is_some() {
+                    self.unclear("two shapes");
+                }
+                if self.last.is_some() {
+                    self.adjectives_backward();
+                }
+            }
+            Sense::After => {
+                if self.last.is_some() {
+                    self.adjectives_backward();
+                }
+            }
+            Sense::Pleura => {
+                let there = self.attributes.findings.iter().any(|finding| {
+                    matches!(
+                        finding.pathology.id(),
+                        "pleural-effusion" | "pleural-thickening" | "pneumothorax"
+                    )
+                });
+                if !there {
+                    self.said.wrong.push(Reason::Added("pleura"));
                 }
             }
             Sense::No => self.negate(),
@@ -300,6 +332,33 @@ impl Reader<'_> {
         }
         if let Some(item) = &mut self.current {
             change(item);
+        }
+    }
+
+    /// "one left and one right": a number is of the place if no noun follows that it could count.
+    fn number_of_place(&mut self, next: &[Sense]) {
+        let free = self.number.is_some() && !self.article && self.current.is_none();
+        if !free || self.last.is_none() {
+            return;
+        }
+        let noun = next.iter().find(|sense| {
+            matches!(
+                sense,
+                Sense::Stop
+                    | Sense::Comma
+                    | Sense::In
+                    | Sense::Verb
+                    | Sense::Pathology(_)
+                    | Sense::Head(_)
+                    | Sense::Abnormal
+                    | Sense::Findings
+            )
+        });
+        if matches!(
+            noun,
+            None | Some(Sense::Stop | Sense::Comma | Sense::In | Sense::Verb)
+        ) {
+            self.there = self.number.take();
         }
     }
 
@@ -411,6 +470,8 @@ impl Reader<'_> {
                 "opacity" => "lung-opacity",
                 "tumour" => "brain-tumor",
                 "oedema" => "pulmonary-edema",
+                "effusion" => "pleural-effusion",
+                "thickening" => "pleural-thickening",
                 _ => "lung-cancer",
             };
             Pathology::find(id).ok()
