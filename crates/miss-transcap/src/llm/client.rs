@@ -14,11 +14,13 @@ use url::Url;
 use super::answer::{Answer, Failure};
 use super::limits::{Gate, Limits};
 use super::request::{Endpoint, Key, Request};
-use super::secret::{Secret, SetUpError, base};
+use super::secret::{Secret, SetUpError, base, is_loopback};
 use super::wire::{self, Body};
 
 /// A larger body is no answer to what is asked here.
 const MAX_BODY: usize = 4 << 20;
+/// Text told of a server's error, in characters.
+const TOLD: usize = 300;
 
 /// A client of one server. Clones share connections and limits.
 #[derive(Clone, Debug)]
@@ -82,7 +84,12 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        if is_loopback(&base) {
+            // A proxy of the environment would get the key unencrypted.
+            http = http.no_proxy();
+        }
+        let http = http
             .tls_backend_preconfigured(tls(&base)?)
             // A redirect could carry key and request elsewhere.
             .redirect(reqwest::redirect::Policy::none())
@@ -137,7 +144,10 @@ impl Client {
                 return Attempt::Again(self.broken(&format!("the body is not JSON: {told}")), None);
             };
             match wire::read(&value, request) {
-                Body::Answer(answer) => {
+                Body::Answer(mut answer) => {
+                    answer.content = self.scrub(&answer.content);
+                    answer.refusal = answer.refusal.map(|text| self.scrub(&text));
+                    answer.model = answer.model.map(|text| self.scrub(&text));
                     let used = answer.usage.input + answer.usage.output;
                     self.inner.gate.correct(tokens, used);
                     Attempt::Done(answer)
@@ -149,7 +159,10 @@ impl Client {
                 Body::Error {
                     status: None,
                     message,
-                } => Attempt::Again(self.broken(&message), None),
+                } => match self.quota(&bytes) {
+                    Some(failure) => Attempt::Failed(failure),
+                    None => Attempt::Again(self.broken(&message), None),
+                },
                 Body::Unreadable => {
                     Attempt::Again(self.broken("the body is no chat response"), None)
                 }
@@ -271,13 +284,11 @@ impl Client {
 
     /// What a status other than success means.
     fn refused<T>(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Attempt<T> {
-        let message = self.scrub(&wire::error_text(body));
-        let code = wire::error_code(body).unwrap_or_default();
-        if matches!(
-            code.as_str(),
-            "insufficient_quota" | "billing_hard_limit_reached"
-        ) || status == 402
-        {
+        if let Some(failure) = self.quota(body) {
+            return Attempt::Failed(failure);
+        }
+        let message = self.told(&wire::error_text(body));
+        if status == 402 {
             return Attempt::Failed(Failure::Quota(message));
         }
         let failure = Failure::Status { status, message };
@@ -294,8 +305,25 @@ impl Client {
         Attempt::Again(failure, asked)
     }
 
+    /// The failure of an account without money, whatever the status.
+    fn quota(&self, body: &[u8]) -> Option<Failure> {
+        let used_up = ["insufficient_quota", "billing_hard_limit_reached"];
+        let code = wire::error_code(body)?;
+        let message = || self.told(&wire::error_text(body));
+        used_up
+            .contains(&code.as_str())
+            .then(|| Failure::Quota(message()))
+    }
+
     fn broken(&self, what: &str) -> Failure {
-        Failure::Transport(self.scrub(what))
+        Failure::Transport(self.told(what))
+    }
+
+    /// One line, shortened once the key is out of it: the start of a key tells much.
+    fn told(&self, text: &str) -> String {
+        let text = self.scrub(text);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.join(" ").chars().take(TOLD).collect()
     }
 
     fn scrub(&self, text: &str) -> String {

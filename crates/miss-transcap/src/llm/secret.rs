@@ -1,7 +1,6 @@
 //! The key and the address it may be sent to.
 
 use std::io::Read as _;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -119,18 +118,25 @@ pub(crate) fn base(endpoint: &Endpoint, has_key: bool) -> Result<Url, SetUpError
     if url.query().is_some() || url.fragment().is_some() {
         return Err(SetUpError::Url("it has a query or a fragment".into()));
     }
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        None => return Err(SetUpError::Url("it has no host".into())),
-    };
-    if has_key && url.scheme() == "http" && !loopback && !endpoint.allow_plain_http {
+    if url.host().is_none() {
+        return Err(SetUpError::Url("it has no host".into()));
+    }
+    if has_key && url.scheme() == "http" && !is_loopback(&url) && !endpoint.allow_plain_http {
         return Err(SetUpError::PlainHttp(
             url.host_str().unwrap_or_default().into(),
         ));
     }
     Ok(url)
+}
+
+/// Whether the address is of this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 #[cfg(test)]

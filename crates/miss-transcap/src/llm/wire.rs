@@ -5,9 +5,6 @@ use serde_json::Value;
 use super::answer::{Answer, Usage};
 use super::request::Request;
 
-/// Text told of a server's error, in characters.
-const TOLD: usize = 300;
-
 /// What a body with status 200 is.
 #[derive(Debug)]
 pub(crate) enum Body {
@@ -26,7 +23,9 @@ pub(crate) enum Body {
 
 /// Reads a body that came with status 200.
 pub(crate) fn read(body: &Value, request: &Request) -> Body {
-    if let Some(error) = body.get("error").filter(|error| !error.is_null()) {
+    // Some routers put it into the choice.
+    let errors = [body.get("error"), body.pointer("/choices/0/error")];
+    if let Some(error) = errors.into_iter().flatten().find(|error| !error.is_null()) {
         return Body::Error {
             status: error.get("code").and_then(status),
             message: message(error),
@@ -48,18 +47,18 @@ pub(crate) fn read(body: &Value, request: &Request) -> Body {
     })
 }
 
-/// What an error's body says: the message of JSON, or the start of whatever came.
+/// What an error's body says: the message of JSON, or whatever came. As long as that is, and with all its secrets.
 pub(crate) fn error_text(body: &[u8]) -> String {
     match serde_json::from_slice::<Value>(body) {
         Ok(value) => message(value.get("error").unwrap_or(&value)),
-        Err(_) => cut(&String::from_utf8_lossy(&body[..body.len().min(4 * TOLD)])),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
     }
 }
 
 /// The server's code of an error, as `insufficient_quota`.
 pub(crate) fn error_code(body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
-    let error = value.get("error")?;
+    let error = value.get("error").or(value.pointer("/choices/0/error"))?;
     ["code", "type"]
         .iter()
         .find_map(|field| error[field].as_str())
@@ -79,9 +78,9 @@ fn status(code: &Value) -> Option<u16> {
 fn message(error: &Value) -> String {
     let named = error["message"].as_str().or(error.as_str());
     match (named, error["code"].as_str()) {
-        (Some(text), Some(code)) if !text.contains(code) => cut(&format!("{text} ({code})")),
-        (Some(text), _) => cut(text),
-        (None, _) => cut(&error.to_string()),
+        (Some(text), Some(code)) if !text.contains(code) => format!("{text} ({code})"),
+        (Some(text), _) => text.to_owned(),
+        (None, _) => error.to_string(),
     }
 }
 
@@ -95,12 +94,6 @@ fn text(content: &Value) -> String {
             .collect(),
         _ => String::new(),
     }
-}
-
-/// One line, shortened.
-fn cut(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(TOLD).collect()
 }
 
 /// What the server counted, where it can be; else an estimate: a token for four bytes.
