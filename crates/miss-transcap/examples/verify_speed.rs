@@ -1,4 +1,4 @@
-//! Captions per second that the verifier reads: `cargo run --release --example verify_speed`.
+//! Captions per second that the verifier reads: `cargo run --release -p miss-transcap --example verify_speed`.
 
 use std::time::Instant;
 

@@ -320,7 +320,9 @@ fn every_caption_is_refused_for_other_attributes() {
     let mut pairs = 0;
     for seed in 0..1_500 {
         let all = attributes(&mut draw);
-        let captions = realise(&all, 3, seed);
+        let mut captions = realise(&all, 3, seed);
+        let phrases = Sampler::PerAttribute.captions(&all, 5, seed);
+        captions.push(phrases.draw(seed, 0, 0).into_owned());
         for (what, mutant) in mutants(&all, &mut draw) {
             for caption in &captions {
                 pairs += 1;

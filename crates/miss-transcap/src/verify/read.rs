@@ -383,6 +383,7 @@ impl Reader<'_> {
             self.sides_of(Convention::ImageSide);
         }
         self.image_since = true;
+        self.preposition = false;
         self.end_negation();
     }
 
@@ -616,6 +617,11 @@ impl Reader<'_> {
         let items = std::mem::take(&mut self.items);
         if items.is_empty() {
             return;
+        }
+        let of_organ = |item: &Item| item.of_organ && !item.preposition;
+        if self.last.is_none() && items.iter().any(of_organ) {
+            // "The left kidney is seen": no place of what an earlier sentence is of.
+            self.said.wrong.push(Reason::Added("side of an organ"));
         }
         let places = places(&items);
         match self.referent() {
