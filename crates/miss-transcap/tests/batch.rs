@@ -4,11 +4,14 @@
 mod run_common;
 mod server;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use miss_transcap::journal::Journal;
-use miss_transcap::llm::batch::{BatchError, BatchServer, BatchStatus, Batches, Collected};
-use miss_transcap::llm::{Parameters, Prompt, Request};
+use miss_transcap::llm::batch::{
+    BatchError, BatchServer, BatchStatus, Batches, Collected, MAX_REQUESTS,
+};
+use miss_transcap::llm::{Endpoint, Limits, Parameters, Prompt, Request};
 use miss_transcap::price::{Caps, Prices};
 use run_common::{labelled, parameters, prompt};
 use server::Server;
@@ -30,20 +33,23 @@ fn requests(count: usize) -> Vec<Request> {
     images.iter().map(request).collect()
 }
 
-fn client(base: &str) -> BatchServer {
-    // Fails where another test was first: there is a provider then.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
-    let http = reqwest::Client::builder()
-        .timeout(Duration::from_secs(10))
-        .build();
-    BatchServer::new(http.unwrap(), base)
+fn endpoint(base: &str) -> Endpoint {
+    toml::from_str(&format!("base_url = {base:?}")).unwrap()
+}
+
+fn limits() -> Limits {
+    Limits {
+        attempts: 3,
+        backoff_milliseconds: 5,
+        timeout_seconds: 10,
+        ..Limits::default()
+    }
 }
 
 struct Bench {
     server: Server,
     folder: TempDir,
+    most: usize,
 }
 
 impl Bench {
@@ -51,7 +57,12 @@ impl Bench {
         Self {
             server: Server::start(Duration::ZERO, Box::new(|_, _| None)),
             folder: tempfile::tempdir().unwrap(),
+            most: MAX_REQUESTS,
         }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("batch.json")
     }
 
     fn set(&self, ends_as: &'static str, work: Work) {
@@ -67,11 +78,12 @@ impl Bench {
     /// One step of a process that opens everything anew and ends.
     fn step(&self, requests: &[Request], caps: &Caps) -> Result<BatchStatus, BatchError> {
         let batches = Batches {
-            server: &client(&self.server.base),
-            state: &self.folder.path().join("batch.json"),
+            server: &BatchServer::new(&endpoint(&self.server.base), &limits()).unwrap(),
+            state: &self.state(),
             prompt: &prompt(),
             prices: &HALF,
             caps,
+            most_requests: self.most,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -217,13 +229,11 @@ fn lines_out_of_order_twice_damaged_or_of_others_are_told_apart() {
 }
 
 #[test]
-fn killed_after_an_upload_or_a_creation_nothing_is_sent_twice() {
+fn what_was_made_and_answered_with_500_is_not_made_twice() {
     for point in ["files", "batches"] {
         let (bench, requests) = (Bench::new(), requests(8));
         bench.server.record.lock().unwrap().batches.die_after = Some(point);
-        // The server has it, and the process does not know.
-        let error = bench.step(&requests, &Caps::default()).unwrap_err();
-        assert!(error.to_string().contains("status 500"), "{error}");
+        // The server has it and says 500: the next attempt finds it.
         assert_eq!(bench.end(&requests).answered, 8, "{point}");
         assert_eq!(bench.uploads_and_batches(), (1, 1), "{point}");
         assert_eq!(bench.journal().maybe_paid().tokens(), 0);

@@ -15,7 +15,7 @@ use super::answer::{Answer, Failure};
 use super::limits::{Gate, Limits};
 use super::request::{Endpoint, Key, Request};
 use super::secret::{Secret, SetUpError, base, is_loopback};
-use super::wire::{self, Body};
+use super::wire::{self, Asked, Body};
 
 /// A larger body is no answer to what is asked here.
 const MAX_BODY: usize = 4 << 20;
@@ -40,8 +40,10 @@ struct Inner {
 }
 
 /// What came of one attempt.
-enum Attempt<T> {
-    Done(T),
+pub(crate) type Attempt<T> = Result<T, Missed>;
+
+/// Why an attempt came to nothing.
+pub(crate) enum Missed {
     /// Trying again cannot help.
     Failed(Failure),
     /// It can, after at least so long.
@@ -134,23 +136,26 @@ impl Client {
                 .await
             {
                 Ok(exchanged) => exchanged,
-                Err(failure) => return Attempt::Again(failure, None),
+                Err(failure) => return Err(Missed::Again(failure, None)),
             };
             if status != StatusCode::OK {
                 return self.refused(status.as_u16(), &headers, &bytes);
             }
             let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
                 let told = wire::error_text(&bytes);
-                return Attempt::Again(self.broken(&format!("the body is not JSON: {told}")), None);
+                return Err(Missed::Again(
+                    self.broken(&format!("the body is not JSON: {told}")),
+                    None,
+                ));
             };
-            match wire::read(&value, request) {
+            match wire::read(&value, Asked::of(request)) {
                 Body::Answer(mut answer) => {
                     answer.content = self.scrub(&answer.content);
                     answer.refusal = answer.refusal.map(|text| self.scrub(&text));
                     answer.model = answer.model.map(|text| self.scrub(&text));
                     let used = answer.usage.input + answer.usage.output;
                     self.inner.gate.correct(tokens, used);
-                    Attempt::Done(answer)
+                    Ok(answer)
                 }
                 Body::Error {
                     status: Some(status),
@@ -160,12 +165,13 @@ impl Client {
                     status: None,
                     message,
                 } => match self.quota(&bytes) {
-                    Some(failure) => Attempt::Failed(failure),
-                    None => Attempt::Again(self.broken(&message), None),
+                    Some(failure) => Err(Missed::Failed(failure)),
+                    None => Err(Missed::Again(self.broken(&message), None)),
                 },
-                Body::Unreadable => {
-                    Attempt::Again(self.broken("the body is no chat response"), None)
-                }
+                Body::Unreadable => Err(Missed::Again(
+                    self.broken("the body is no chat response"),
+                    None,
+                )),
             }
         })
         .await
@@ -191,20 +197,31 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<(HeaderMap, Vec<u8>), Failure> {
         let method = &method;
-        self.repeat(path, 0, || async move {
-            match self.exchange(method.clone(), path, body, None).await {
-                Err(failure) => Attempt::Again(failure, None),
-                Ok((status, headers, bytes)) if status.is_success() => {
-                    Attempt::Done((headers, bytes))
-                }
-                Ok((status, headers, bytes)) => self.refused(status.as_u16(), &headers, &bytes),
+        self.repeat(path, 0, || {
+            let mut request = self.builder(method.clone(), path);
+            if let Some(body) = body {
+                request = request.json(body);
             }
+            self.attempt(request, MAX_BODY)
         })
         .await
     }
 
-    /// Attempts, each with its place and within the rates.
-    async fn repeat<T, Tried: Future<Output = Attempt<T>>>(
+    /// One attempt at a call that is no chat, whose body may have `most` bytes.
+    pub(crate) async fn attempt(
+        &self,
+        request: reqwest::RequestBuilder,
+        most: usize,
+    ) -> Attempt<(HeaderMap, Vec<u8>)> {
+        match self.response(request, most).await {
+            Err(failure) => Err(Missed::Again(failure, None)),
+            Ok((status, headers, bytes)) if status.is_success() => Ok((headers, bytes)),
+            Ok((status, headers, bytes)) => self.refused(status.as_u16(), &headers, &bytes),
+        }
+    }
+
+    /// Attempts, each with its place and within the rates. `name` makes the pauses its own.
+    pub(crate) async fn repeat<T, Tried: Future<Output = Attempt<T>>>(
         &self,
         name: &str,
         tokens: u64,
@@ -221,9 +238,9 @@ impl Client {
                 attempt().await
             };
             let (failure, at_least) = match outcome {
-                Attempt::Done(value) => return Ok(value),
-                Attempt::Failed(failure) => return Err(failure),
-                Attempt::Again(failure, at_least) => (failure, at_least),
+                Ok(value) => return Ok(value),
+                Err(Missed::Failed(failure)) => return Err(failure),
+                Err(Missed::Again(failure, at_least)) => (failure, at_least),
             };
             if number >= limits.attempts {
                 return Err(failure);
@@ -249,20 +266,21 @@ impl Client {
         if let Some(key) = key {
             request = request.header("Idempotency-Key", &key.0);
         }
-        self.response(request).await
+        self.response(request, MAX_BODY).await
     }
 
-    /// Sends what [`builder`](Self::builder) began and reads the whole response.
-    pub(crate) async fn response(
+    /// Sends what [`builder`](Self::builder) began and reads the whole response, of at most `most` bytes.
+    async fn response(
         &self,
         request: reqwest::RequestBuilder,
+        most: usize,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
         let limit = Duration::from_secs(self.inner.limits.timeout_seconds);
         let whole = async {
             let mut response = request.send().await?;
             let mut bytes = Vec::new();
             while let Some(chunk) = response.chunk().await? {
-                if bytes.len() + chunk.len() > MAX_BODY {
+                if bytes.len() + chunk.len() > most {
                     return Ok(None);
                 }
                 bytes.extend_from_slice(&chunk);
@@ -272,12 +290,12 @@ impl Client {
         match tokio::time::timeout(limit, whole).await {
             Err(_) => Err(self.broken(&format!("not whole after {} s", limit.as_secs()))),
             Ok(Ok(Some(exchanged))) => Ok(exchanged),
-            Ok(Ok(None)) => Err(self.broken("the body is larger than 4 MiB")),
+            Ok(Ok(None)) => Err(self.broken(&format!("the body is larger than {most} bytes"))),
             Ok(Err(error)) => Err(self.broken(&chain(error))),
         }
     }
 
-    /// A request to be filled, with the key in its headers.
+    /// A request to be filled, with the key in its headers. A query may follow the path.
     pub(crate) fn builder(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.inner.http.request(method, self.url(path))
     }
@@ -285,15 +303,15 @@ impl Client {
     /// What a status other than success means.
     fn refused<T>(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Attempt<T> {
         if let Some(failure) = self.quota(body) {
-            return Attempt::Failed(failure);
+            return Err(Missed::Failed(failure));
         }
         let message = self.told(&wire::error_text(body));
         if status == 402 {
-            return Attempt::Failed(Failure::Quota(message));
+            return Err(Missed::Failed(Failure::Quota(message)));
         }
         let failure = Failure::Status { status, message };
         if !matches!(status, 408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 529) {
-            return Attempt::Failed(failure);
+            return Err(Missed::Failed(failure));
         }
         let longest = Duration::from_secs(self.inner.limits.longest_pause_seconds);
         let asked = retry_after(headers, SystemTime::now()).map(|pause| pause.min(longest));
@@ -302,7 +320,7 @@ impl Client {
             let pause = asked.unwrap_or(Duration::from_secs(1)).min(longest);
             self.inner.gate.pause(pause);
         }
-        Attempt::Again(failure, asked)
+        Err(Missed::Again(failure, asked))
     }
 
     /// The failure of an account without money, whatever the status.
@@ -315,18 +333,18 @@ impl Client {
             .then(|| Failure::Quota(message()))
     }
 
-    fn broken(&self, what: &str) -> Failure {
+    pub(crate) fn broken(&self, what: &str) -> Failure {
         Failure::Transport(self.told(what))
     }
 
     /// One line, shortened once the key is out of it: the start of a key tells much.
-    fn told(&self, text: &str) -> String {
+    pub(crate) fn told(&self, text: &str) -> String {
         let text = self.scrub(text);
         let words: Vec<&str> = text.split_whitespace().collect();
         words.join(" ").chars().take(TOLD).collect()
     }
 
-    fn scrub(&self, text: &str) -> String {
+    pub(crate) fn scrub(&self, text: &str) -> String {
         match &self.inner.secret {
             Some(secret) => secret.scrub(text),
             None => text.to_owned(),
@@ -335,8 +353,13 @@ impl Client {
 
     fn url(&self, path: &str) -> Url {
         let mut url = self.inner.base.clone();
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
         let whole = format!("{}/{path}", url.path().trim_end_matches('/'));
         url.set_path(&whole);
+        url.set_query(query);
         if let Some(version) = &self.inner.azure_api_version {
             url.query_pairs_mut().append_pair("api-version", version);
         }
