@@ -32,7 +32,7 @@ pub(super) struct Lines {
     pub(super) failed: Vec<(Key, String)>,
     /// Keys that came again; the first line counts.
     pub(super) repeated: Vec<Key>,
-    /// Ids of nothing that was asked for, cut to a readable length.
+    /// Ids of nothing that was asked for, as they came.
     pub(super) unknown: Vec<String>,
     /// Lines that cannot be read, from 1, and why.
     pub(super) damaged: Vec<(usize, String)>,
@@ -64,7 +64,7 @@ impl Lines {
             };
             let key = Key(id.to_owned());
             let Some(asked) = asked.get(&key) else {
-                self.unknown.push(id.chars().take(200).collect());
+                self.unknown.push(id.to_owned());
                 continue;
             };
             match outcome(&value, *asked) {
