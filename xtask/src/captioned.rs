@@ -48,9 +48,8 @@ fn of_slake(
     rows: &[&Question],
     sides: Convention,
 ) -> Result<miss_transcap::Attributes, Failure> {
-    let boxes = slake::read_boxes(root, image)
-        .and_then(Read::all_or_nothing)
-        .map_err(Failure::data)?;
+    let boxes = slake::read_boxes(root, image).map_err(Failure::data)?;
+    let boxes = boxes.all_or_nothing().map_err(Failure::data)?;
     let size = image::dimensions(&root.join(slake::IMAGES_DIR), image).map_err(Failure::data)?;
     slake_map::attributes(rows, &boxes, size, sides).map_err(|error: MapError| {
         Failure::new(Exit::Data, format!("image {image} of SLAKE: {error}"))

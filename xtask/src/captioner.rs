@@ -1,6 +1,6 @@
 //! Runs a captioning job: from templates, or with a language model and a journal of what was paid for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use miss_transcap::journal::Journal;
@@ -9,10 +9,42 @@ use miss_transcap::run::{Job, Options, Outcome, Progress};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::hash::hash_of;
 use crate::interrupt::Interrupt;
 
 /// Time between two lines of progress.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// The options in a file, or the default ones: templates. Paths in it are relative to its folder.
+pub fn options(path: Option<&Path>) -> Result<Options, Failure> {
+    let Some(path) = path else {
+        return Ok(Options::default());
+    };
+    let mut options =
+        Options::read(path).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let beside = |file: &mut Option<PathBuf>| {
+        if let Some(file) = file {
+            *file = folder.join(&*file);
+        }
+    };
+    beside(&mut options.prompt);
+    if let Some(endpoint) = &mut options.endpoint {
+        beside(&mut endpoint.key_file);
+    }
+    Ok(options)
+}
+
+/// Hash of what the files of options and prompt say, wherever they lie.
+pub fn options_hash(path: Option<&Path>) -> Result<String, Failure> {
+    let options = options(path)?;
+    let prompt = prompt(&options)?;
+    let relevant = Options {
+        prompt: None,
+        ..options
+    };
+    Ok(hash_of(&(relevant, prompt.sha256)))
+}
 
 /// The prompt that the options name.
 pub fn prompt(options: &Options) -> Result<Prompt, Failure> {
@@ -25,7 +57,7 @@ pub fn prompt(options: &Options) -> Result<Prompt, Failure> {
 
 /// Does the job. What the model is asked and what it answers is kept in the file `journal`, which is only made if a
 /// model is asked; an answer in it is never asked for again.
-pub fn caption(job: &Job<'_>, journal: &Path) -> Result<Outcome, Failure> {
+pub fn caption(job: &Job<'_>, journal: &Path, interrupt: &Interrupt) -> Result<Outcome, Failure> {
     let options = job.options;
     let Some(endpoint) = &options.endpoint else {
         return Ok(job.replay(open_if_any(journal)?.as_ref()));
@@ -33,11 +65,13 @@ pub fn caption(job: &Job<'_>, journal: &Path) -> Result<Outcome, Failure> {
     if options.offline {
         return Ok(job.replay(open_if_any(journal)?.as_ref()));
     }
-    let client = Client::new(endpoint, &options.pace)
+    let client = Client::new(endpoint, &options.limits)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let mut journal = Journal::open(journal).map_err(Failure::output_error)?;
     if let Some(bytes) = journal.cut() {
-        tracing::warn!("the journal's last line was cut short, by a kill or a full disk: {bytes} bytes dropped");
+        tracing::warn!(
+            "the journal's last line was cut short, by a kill or a full disk: {bytes} bytes dropped"
+        );
     }
     let in_flight = journal.in_flight().len();
     if in_flight > 0 {
@@ -46,7 +80,6 @@ pub fn caption(job: &Job<'_>, journal: &Path) -> Result<Outcome, Failure> {
              against the caps, and are asked again with the same idempotency key"
         );
     }
-    let interrupt = Interrupt::listen().map_err(Failure::compute)?;
     let mut told = Instant::now();
     let show = |progress: &Progress| {
         if told.elapsed() >= SILENCE {
@@ -54,11 +87,7 @@ pub fn caption(job: &Job<'_>, journal: &Path) -> Result<Outcome, Failure> {
             tracing::info!("{}", line(progress));
         }
     };
-    let send = |request| {
-        let client = client.clone();
-        async move { client.send(&request).await }
-    };
-    job.run_blocking(&mut journal, send, || interrupt.asked(), show)
+    job.run_blocking(&mut journal, client.sender(), || interrupt.asked(), show)
         .map_err(Failure::compute)
 }
 

@@ -9,6 +9,8 @@
 )]
 
 mod allocator;
+mod captioned;
+mod captioner;
 mod commands;
 mod config;
 mod done;

@@ -134,7 +134,7 @@ impl Plan {
             let slice = match stage {
                 Stage::Verify => hash_of(&stamps(manifest, &config.data.root)),
                 Stage::Split => hash_of(&config.split),
-                Stage::Captions => hash_of(&config.captions),
+                Stage::Captions => hash_of(&config.captions.identity()),
                 Stage::Pretrain => hash_of(&(&config.model, &config.pretrain, device_kind)),
                 Stage::Finetune => hash_of(&config.finetune),
                 Stage::Predict => hash_of(&config.predict),

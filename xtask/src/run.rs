@@ -29,6 +29,8 @@ pub struct Run {
     pub device_name: String,
     pub console: Console,
     pub interrupt: Interrupt,
+    /// What a language model was paid for, if one is asked.
+    pub journal: PathBuf,
 }
 
 impl Run {

@@ -20,6 +20,7 @@ use thiserror::Error;
 
 pub(crate) use mapping::usual_keys;
 pub use mapping::{Column, Field, Mapping, MappingError};
+pub use source::{Row, Source};
 
 use crate::figure::Figure;
 use crate::format::Kind;

@@ -22,13 +22,13 @@ use crate::state::{
     States, load_module, load_optimizer, load_queues, save_module, save_optimizer, save_queues,
 };
 
-/// An image and the captions that one is drawn from at every visit.
+/// An image and what its caption is drawn from at every visit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// The image.
     pub image: String,
-    /// Its captions, at least one.
-    pub captions: Vec<String>,
+    /// Its captions.
+    pub captions: miss_data::Captions,
 }
 
 /// Epochs over which the weight of the momentum targets rises.
@@ -104,7 +104,13 @@ pub fn pretrain(
             .iter()
             .map(|pair| (pair.image.as_str(), pair.image.as_str())),
     )?;
-    let captions = encode_captions(pairs, config.caption_tokens)?;
+    if let Some(pair) = pairs.iter().find(|pair| pair.captions.is_empty()) {
+        return Err(EngineError::Text {
+            record: pair.image.clone(),
+            reason: "it has no caption; leave the image out or caption it".to_string(),
+        });
+    }
+    let tokenizer = tokenizer()?;
 
     let weights = folder.join("model.safetensors");
     let states = States::new(folder.join("state"));
@@ -134,15 +140,16 @@ pub fn pretrain(
         let records: Vec<usize> = (first..(first + config.batch).min(pairs.len()))
             .map(|position| order.index(epoch as u64, position))
             .collect();
+        // A step has few captions and takes long: they are drawn and encoded when they are shown.
         let rows: Vec<Vec<u32>> = records
             .iter()
             .map(|record| {
-                let captions = &captions[*record];
+                let Pair { image, captions } = &pairs[*record];
                 let seed = config.stream(Stream::Caption, 0);
-                captions[miss_data::draw(captions.len(), seed, epoch as u64, *record as u64)]
-                    .clone()
+                let caption = captions.draw(seed, epoch as u64, *record as u64);
+                encode(&tokenizer, image, &caption, Some(config.caption_tokens))
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         let names: Vec<&str> = records
             .iter()
             .map(|record| pairs[*record].image.as_str())
@@ -299,25 +306,6 @@ impl Pretraining {
 }
 
 /// Tokens of every caption of every pair.
-fn encode_captions(pairs: &[Pair], longest: usize) -> Result<Vec<Vec<Vec<u32>>>, EngineError> {
-    let tokenizer = tokenizer()?;
-    pairs
-        .iter()
-        .map(|pair| {
-            if pair.captions.is_empty() {
-                return Err(EngineError::Text {
-                    record: pair.image.clone(),
-                    reason: "it has no caption; leave the image out or caption it".to_string(),
-                });
-            }
-            pair.captions
-                .iter()
-                .map(|caption| encode(&tokenizer, &pair.image, caption, Some(longest)))
-                .collect()
-        })
-        .collect()
-}
-
 /// Values of a tensor of floats.
 fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
     tensor

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use miss_data::{AnswerType, ImageSet, Language, Part, Question};
+use miss_data::{AnswerType, Captions, ImageSet, Language, Part, Question};
 use miss_engine::{
     Device, Ended, FinetuneConfig, ImageEncoderConfig, ImageWork, ItcTargets, ModelConfig,
     Observer, Pair, Precision, PredictConfig, PretrainConfig, Pretrained, StepEvent, TextConfig,
@@ -115,10 +115,10 @@ fn pairs(names: &[String]) -> Vec<Pair> {
         .enumerate()
         .map(|(index, name)| Pair {
             image: name.clone(),
-            captions: vec![
+            captions: Captions::Whole(vec![
                 format!("an image of case {index}"),
                 "a chest x-ray".to_string(),
-            ],
+            ]),
         })
         .collect()
 }

@@ -1,7 +1,8 @@
 //! Options from TOML: all of them, their defaults, and errors that name the place.
 #![allow(clippy::unwrap_used)]
 
-use miss_transcap::run::{Options, Sampler, Unfinished};
+use miss_transcap::Sampler;
+use miss_transcap::run::{Options, Unfinished};
 
 fn read(text: &str) -> Result<Options, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -40,7 +41,7 @@ fn all_that_can_be_said_is_read_and_survives_writing() {
         concurrency = 3
         requests_per_minute = 60
         tokens_per_minute = 10_000
-        request_seconds = 40
+        timeout_seconds = 40
 
         [prices]
         input = 0.15

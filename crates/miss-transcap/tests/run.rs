@@ -110,9 +110,10 @@ fn whole(outcome: &Outcome, images: &[Labelled], options: &Options) {
             (&set.image, &set.attributes),
             (&image.image, &image.attributes)
         );
-        assert_eq!(set.captions.len(), options.captions);
-        for (index, caption) in set.captions.iter().enumerate() {
-            assert!(!set.captions[..index].contains(caption));
+        let captions: Vec<&str> = set.captions.texts().collect();
+        assert_eq!(captions.len(), options.captions);
+        for (index, caption) in captions.iter().enumerate() {
+            assert!(!captions[..index].contains(caption));
             if set
                 .sources
                 .get(index)
@@ -257,10 +258,7 @@ fn what_meets_all_requests_ends_the_run_in_order() {
             Some(Failure::Transport("refused".into()))
         }),
         ("quota", 4, |_| {
-            Some(Failure::Status {
-                status: 429,
-                message: "insufficient_quota".into(),
-            })
+            Some(Failure::Quota("insufficient_quota".into()))
         }),
     ] {
         let server = Server::new(fails);

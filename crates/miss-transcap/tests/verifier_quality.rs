@@ -87,7 +87,8 @@ fn measure(set: &str, all: &[&Labelled]) {
                 *kinds.entry(reason.kind()).or_default() += 1;
             }
         }
-        if accepted != one.faithful {
+        // What `test` holds is not to be learnt from: of its errors only the numbers are shown.
+        if accepted != one.faithful && set != "test" {
             let texts: Vec<String> = reasons.iter().map(ToString::to_string).collect();
             let what = if accepted { "ACCEPTED" } else { "refused" };
             writeln!(

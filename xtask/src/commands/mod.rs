@@ -2,6 +2,7 @@
 
 mod data;
 mod pipeline;
+mod transcap;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +24,9 @@ enum Command {
     /// Work on datasets
     #[command(subcommand)]
     Data(data::Command),
+    /// Turn labelled images into image–text pairs (Transfer-and-Caption)
+    #[command(subcommand)]
+    Transcap(transcap::Command),
 }
 
 /// Parses the command line and runs the command. A wrong command line ends the process with [`Exit::Usage`].
@@ -30,5 +34,6 @@ pub fn run() -> Result<Exit, Failure> {
     match Cli::parse().command {
         Command::Pipeline(arguments) => pipeline::run(&arguments),
         Command::Data(command) => data::run(&command),
+        Command::Transcap(command) => transcap::run(&command),
     }
 }

@@ -89,6 +89,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         device_name: arguments.device.clone(),
         console,
         interrupt,
+        journal: folder.file("journal.jsonl"),
     };
     tracing::info!(
         recipe = run.config.name,

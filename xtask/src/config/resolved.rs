@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 
 use miss_data::SplitKind;
+use miss_data::location::Convention;
 use miss_data::text::VOCABULARY;
 use miss_engine::{FinetuneConfig, PredictConfig, PretrainConfig};
 use miss_model::{
     ImageEncoderConfig, ImageWork, ItcTargets, ModelConfig, Precision, Size, TextConfig,
 };
+use miss_transcap::Sampler;
 use serde::Serialize;
 
 use super::knobs::Knobs;
 use super::written::Written;
+use crate::captioner;
 use crate::hash::hash_of;
 
 /// Longest text the position embeddings of BERT reach.
@@ -55,6 +58,20 @@ pub struct SplitConfig {
 pub struct CaptionsConfig {
     pub seed: u64,
     pub per_image: usize,
+    pub sampler: Sampler,
+    pub sides: Convention,
+    /// Server, model, limits and caps; templates without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<PathBuf>,
+}
+
+impl CaptionsConfig {
+    /// All that can change a caption: what the options say, not where they lie.
+    pub fn identity(&self) -> impl Serialize + use<> {
+        // Options that cannot be read stop the stage itself.
+        let options = captioner::options_hash(self.options.as_deref()).ok();
+        (self.seed, self.per_image, self.sampler, self.sides, options)
+    }
 }
 
 /// What the report shows.
@@ -79,6 +96,14 @@ impl Resolved {
     pub(super) fn read(knobs: &Knobs<'_>) -> Self {
         let seed = knobs.seed("seed", 0);
         let finetune = finetune(knobs, seed);
+        let samplers = [
+            ("whole-caption", Sampler::WholeCaption),
+            ("per-attribute", Sampler::PerAttribute),
+        ];
+        let sides = [
+            ("image-side", Convention::ImageSide),
+            ("patient-side", Convention::PatientSide),
+        ];
         let resolved = Self {
             name: knobs.name("name"),
             seed,
@@ -86,7 +111,11 @@ impl Resolved {
             split: split(knobs, seed),
             captions: CaptionsConfig {
                 seed: knobs.seed("captions.seed", seed),
-                per_image: knobs.whole("captions.per_image", 1..=1000, 12),
+                per_image: knobs.whole("captions.per_image", 1..=100, 12),
+                sampler: knobs.choice("captions.sampler", &samplers, Sampler::default()),
+                sides: knobs.choice("captions.sides", &sides, Convention::default()),
+                options: Some(knobs.path("captions.options", PathBuf::new))
+                    .filter(|path| !path.as_os_str().is_empty()),
             },
             model: model(knobs),
             pretrain: pretrain(knobs, seed),
@@ -103,7 +132,7 @@ impl Resolved {
     /// Hash of all that can change a prediction: not the name, not where files lie, not the report.
     pub fn hash(&self) -> String {
         hash_of(&(
-            (&self.split, &self.captions),
+            (&self.split, self.captions.identity()),
             (&self.model, &self.pretrain, &self.finetune, &self.predict),
         ))
     }

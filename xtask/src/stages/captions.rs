@@ -1,37 +1,47 @@
-//! TransCap: attributes of the training images, from their own questions and boxes, to sets of captions.
+//! TransCap: attributes of the training images, from their own questions and boxes, to captions.
 
-use miss_transcap::llm::Prompt;
-use miss_transcap::map::Labelled;
 use miss_transcap::run::{Checks, Job, Options};
 use miss_transcap::write_caption_file;
 
+use crate::captioned::of_questions;
 use crate::captioner;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::plan::Stage;
 use crate::rows::TrainingRows;
-use crate::run::{Run, interrupted};
+use crate::run::Run;
 
 pub fn run(run: &Run, rows: &TrainingRows) -> Result<(), Failure> {
     let knobs = &run.config.captions;
-    let labelled = labelled(run, rows)?;
-    let written = match &knobs.options {
-        Some(path) => Options::read(path)
-            .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?,
-        None => Options::default(),
-    };
+    let root = &run.config.data.root;
+    let labelled = of_questions(run.manifest.format, root, &rows.train(), knobs.sides)?;
     let options = Options {
         captions: knobs.per_image,
         seed: knobs.seed,
         sampler: knobs.sampler,
-        ..written
+        ..captioner::options(knobs.options.as_deref())?
     };
-    let prompt = captioner::prompt(&options)?;
     let job = Job {
         labelled: &labelled,
         options: &options,
-        prompt: &prompt,
+        prompt: &captioner::prompt(&options)?,
         checks: Checks::default(),
     };
-    Ok(())
+    // Not in the stage's folder, which is made anew when a knob changes: what was paid for outlives that.
+    let outcome = captioner::caption(&job, &run.journal, &run.interrupt)?;
+    if let Some(failure) = captioner::ended(&outcome) {
+        return Err(failure);
+    }
+    let sets = &outcome.file.sets;
+    let example = sets.first().and_then(|set| set.captions.texts().next());
+    tracing::info!(
+        "          {} captions for {} training images, {} from a model, for example: {}",
+        sets.iter()
+            .map(|set| set.captions.texts().count())
+            .sum::<usize>(),
+        sets.len(),
+        outcome.from_model,
+        example.unwrap_or_default()
+    );
+    let path = run.folder(Stage::Captions).join("captions.jsonl");
+    write_caption_file(&path, &outcome.file).map_err(Failure::output_error)
 }

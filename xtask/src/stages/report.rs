@@ -242,7 +242,7 @@ fn caption_examples(run: &Run) -> Result<Vec<CaptionExample>, Failure> {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
-        captions: set.captions,
+        captions: set.captions.texts().map(str::to_owned).collect(),
         realiser: set.realiser,
     });
     Ok(worded.collect())

@@ -14,7 +14,7 @@ use crate::lines::{MAX_LINE, each_line, without_bom};
 use crate::read::{Place, ReadError};
 
 /// A row's fields by the names of their columns, or why there are none.
-pub(super) type Row = Result<Map<String, Value>, String>;
+pub type Row = Result<Map<String, Value>, String>;
 
 /// What is read at once: tables and lists. Lines of JSON have no such limit.
 const MAX_WHOLE: u64 = 512 << 20;
@@ -23,9 +23,10 @@ const HEAD: u64 = 1 << 20;
 /// Columns of lines of JSON are looked for in so many lines.
 const LINES_LOOKED_AT: usize = 1000;
 
-pub(super) struct Source<'a> {
+/// A table, a JSON list or lines of JSON as rows with named columns: for who makes records of another kind.
+pub struct Source<'a> {
     /// The names of the columns. Lines of JSON may have others further down.
-    pub(super) columns: Vec<String>,
+    pub columns: Vec<String>,
     path: &'a Path,
     rows: Rows<'a>,
 }
@@ -37,8 +38,13 @@ enum Rows<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Tells what `reader` gives and which columns it has. `path` names it in errors.
-    pub(super) fn open(
+    /// Tells what `reader` gives and which columns it has. `path` names it in errors; `annotations` is the file of
+    /// answers that belongs to a file of the VQA challenge.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError`] for what cannot be read, is too large, or is of no kind that is known.
+    pub fn open(
         mut reader: impl Read + 'a,
         path: &'a Path,
         annotations: Option<&Path>,
@@ -93,8 +99,12 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Gives each row to `take`, in the order of the file.
-    pub(super) fn each(self, mut take: impl FnMut(Place, Row)) -> Result<(), ImportError> {
+    /// Gives each row to `take`, in the order of the file. There may be any number of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError`] for a file that breaks off, cannot be read, or leaves a quote open.
+    pub fn each(self, mut take: impl FnMut(Place, Row)) -> Result<(), ImportError> {
         let path = self.path;
         match self.rows {
             Rows::Table(table) => table.each(take).map_err(|what| ImportError::Source {

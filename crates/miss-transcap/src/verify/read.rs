@@ -1,5 +1,7 @@
 //! Reads a caption: which words go with which finding, and what a "no" is said of.
 
+mod negation;
+
 use crate::attributes::{
     Attributes, Convention, Modality, Organ, Pathology, Plane, Shape, Side, Size, Structure, Third,
 };
@@ -7,6 +9,7 @@ use crate::attributes::{
 use super::Reason;
 use super::places::{Item, Place, places};
 use super::words::{Lexed, Sense};
+use negation::{Negation, Subject};
 
 /// Everything that a caption says.
 #[derive(Debug, Default)]
@@ -37,25 +40,6 @@ pub(super) struct Mention {
     pub sizes: Vec<Size>,
     pub shapes: Vec<Shape>,
     pub places: Vec<Place>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Negation {
-    None,
-    /// Said, and nothing met yet.
-    Waiting,
-    /// Something was met; more may follow.
-    Met,
-    /// "no … and …": nobody knows.
-    Unclear,
-}
-
-/// What a "not" after it can be said of.
-#[derive(Clone, Copy)]
-enum Subject {
-    Finding(usize),
-    Abnormal,
-    Findings,
 }
 
 struct Reader<'a> {
@@ -414,18 +398,6 @@ impl Reader<'_> {
         self.end_negation();
     }
 
-    fn end_negation(&mut self) {
-        let listed = matches!(self.previous, Sense::Or | Sense::Comma);
-        if self.negation == Negation::Met && listed {
-            self.negation = Negation::Unclear;
-        } else if matches!(self.negation, Negation::Met | Negation::Unclear) {
-            self.negation = Negation::None;
-        }
-        if matches!(self.previous, Sense::Or) && self.negation == Negation::Unclear {
-            self.negation = Negation::Met;
-        }
-    }
-
     fn finding(&mut self, pathology: Pathology, named: bool) {
         // An adjective goes with this finding, what has a preposition with the one before.
         let adjective = match self.current {
@@ -535,68 +507,6 @@ impl Reader<'_> {
             None => self.unclear("what is in that place"),
         }
         self.preposition = false;
-    }
-
-    fn negate(&mut self) {
-        let listed = matches!(self.previous, Sense::Comma | Sense::And | Sense::Or);
-        if self.negation != Negation::None && !(listed && self.negation != Negation::Waiting) {
-            self.unclear("a double negation");
-        }
-        self.negation = Negation::Waiting;
-    }
-
-    fn negate_backward(&mut self) {
-        if self.negation != Negation::None {
-            self.unclear("a double negation");
-        }
-        if self.subjects.is_empty() {
-            self.unclear("what the negation is of");
-        }
-        for subject in std::mem::take(&mut self.subjects) {
-            match subject {
-                Subject::Finding(index) => {
-                    let finding = &mut self.said.findings[index];
-                    let twice = finding.negated;
-                    finding.negated = true;
-                    if twice {
-                        self.unclear("a double negation");
-                    }
-                }
-                Subject::Abnormal => {
-                    self.said.abnormal = false;
-                    self.said.normal = true;
-                }
-                Subject::Findings => self.said.no_findings = true,
-            }
-        }
-    }
-
-    fn class(&mut self, sense: Sense) {
-        let negated = match self.negation {
-            Negation::None => false,
-            Negation::Waiting | Negation::Met => true,
-            Negation::Unclear => {
-                self.unclear("what the negation is of");
-                true
-            }
-        };
-        match (sense, negated) {
-            (Sense::Normal, false) | (Sense::Abnormal, true) => self.said.normal = true,
-            (Sense::Normal, true) => self.said.abnormal = true,
-            (Sense::Abnormal, false) => {
-                self.said.abnormal = true;
-                self.subjects.push(Subject::Abnormal);
-            }
-            (_, true) => self.said.no_findings = true,
-            (_, false) => self.subjects.push(Subject::Findings),
-        }
-        if negated {
-            self.negation = Negation::Met;
-        }
-        if self.number.take().is_some_and(|number| number != 1) && !self.article {
-            self.said.wrong.push(Reason::Contradicts("count"));
-        }
-        self.article = false;
     }
 
     fn stop(&mut self) {

@@ -6,6 +6,7 @@ pub mod batches;
 pub mod faults;
 pub mod http;
 pub mod model;
+pub mod tuples;
 
 use std::collections::HashMap;
 use std::io;
@@ -32,10 +33,14 @@ pub struct Call {
     /// When it had arrived whole, and when the server was done with it.
     pub arrived: Instant,
     pub ended: Option<Instant>,
-    /// Its complete answer was written, for the first time under its key.
+    /// Its complete answer was written.
+    pub answered: bool,
+    /// And for the first time under its key.
     pub billed: bool,
-    /// Tokens of a complete answer.
+    /// Tokens of a complete answer, whatever the answer says of them.
     pub tokens: u64,
+    /// What its 429 asks for.
+    pub pause: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -43,11 +48,10 @@ pub struct Record {
     /// Every request to any path.
     pub received: Vec<Received>,
     pub calls: Vec<Call>,
-    /// Most calls at once.
-    pub most: usize,
-    now: usize,
     /// Answers under their key.
     stored: HashMap<String, Value>,
+    /// The latest content.
+    latest: Value,
     pub batches: Batches,
     /// The request (from 1) that is carried out and never replied to, outside chat; and whether it has come.
     pub hang_at: Option<usize>,
@@ -68,14 +72,33 @@ impl Record {
         bills
     }
 
-    /// The most calls that arrived within any `window`, by trying every start.
-    pub fn most_within(&self, window: Duration) -> usize {
-        let times: Vec<Instant> = self.calls.iter().map(|call| call.arrived).collect();
-        let within = |start: &Instant| {
-            let inside = |time: &&Instant| *time >= start && time.duration_since(*start) < window;
-            times.iter().filter(inside).count()
+    /// By how much calls, or what `cost` says of each, were above `rate` a second, over all windows: the most of
+    /// `sum - rate * seconds`, which a smooth limit holds below its burst.
+    pub fn worst_burst(&self, rate: f64, cost: impl Fn(&Call) -> u64) -> f64 {
+        let mut worst = f64::MIN;
+        for (first, start) in self.calls.iter().enumerate() {
+            let mut sum = 0.0;
+            for end in &self.calls[first..] {
+                sum += cost(end) as f64;
+                let seconds = end.arrived.duration_since(start.arrived).as_secs_f64();
+                worst = worst.max(sum - rate * seconds);
+            }
+        }
+        worst
+    }
+
+    /// The most calls under way at once, by trying every arrival. A client leaves a call after `timeout`, even where
+    /// the server goes on.
+    pub fn most_at_once(&self, timeout: Duration) -> usize {
+        let under_way = |now: &Call| {
+            let at = |call: &&Call| {
+                let end = call.arrived + timeout;
+                let end = call.ended.map_or(end, |ended| ended.min(end));
+                call.arrived <= now.arrived && end > now.arrived
+            };
+            self.calls.iter().filter(at).count()
         };
-        times.iter().map(within).max().unwrap_or(0)
+        self.calls.iter().map(under_way).max().unwrap_or(0)
     }
 }
 
@@ -134,8 +157,7 @@ async fn serve(
             let number = enter(record, &received, schedule);
             let kept = chat(&mut stream, record, number, &received, delay).await;
             let mut record = record.lock().unwrap();
-            record.now -= 1;
-            record.calls[number].ended = Some(Instant::now());
+            record.calls[number].ended.get_or_insert(Instant::now());
             if !kept? {
                 return Ok(());
             }
@@ -175,15 +197,15 @@ fn enter(record: &Mutex<Record>, received: &Received, schedule: &Schedule) -> us
     let key = received.header("idempotency-key").unwrap_or_default();
     let before = record.calls.iter().filter(|call| call.key == key).count();
     let number = record.calls.len();
-    record.now += 1;
-    record.most = record.most.max(record.now);
     record.calls.push(Call {
         key: key.to_owned(),
         fault: schedule(number as u64, before),
         arrived: Instant::now(),
         ended: None,
+        answered: false,
         billed: false,
         tokens: 0,
+        pause: None,
     });
     number
 }
@@ -204,18 +226,29 @@ async fn chat(
         stream.write_all(&reply(400, &[], b"no JSON")).await?;
         return Ok(true);
     };
-    if let Some(bytes) = fault.and_then(Fault::failure) {
+    if let Some((bytes, pause)) = fault.and_then(Fault::failure) {
         stream.write_all(&bytes).await?;
+        record.lock().unwrap().calls[number].pause = pause;
         return Ok(fault != Some(Fault::TooLong));
     }
     tokio::time::sleep(delay).await;
-    let stored = record.lock().unwrap().stored.get(&key).cloned();
-    let old = stored.is_some();
-    let answer = stored.unwrap_or_else(|| {
-        let mut answer = model::answer(&body);
-        fault.into_iter().for_each(|fault| fault.spoil(&mut answer));
-        answer
-    });
+    let honest = model::answer(&body);
+    let tokens = honest["usage"]["total_tokens"].as_u64().unwrap_or(0);
+    let answer = {
+        let mut record = record.lock().unwrap();
+        let before = std::mem::replace(
+            &mut record.latest,
+            honest["choices"][0]["message"]["content"].clone(),
+        );
+        record.stored.get(&key).cloned().unwrap_or_else(|| {
+            let mut answer = honest;
+            fault.into_iter().for_each(|fault| fault.spoil(&mut answer));
+            if fault == Some(Fault::OfAnother) && before.is_string() {
+                answer["choices"][0]["message"]["content"] = before;
+            }
+            answer
+        })
+    };
     let text = answer.to_string().into_bytes();
     let whole = reply(200, &[], &text);
     match fault {
@@ -229,26 +262,40 @@ async fn chat(
         Some(Fault::Stuck) => {
             let head = reply_of_length(200, &[], b"", text.len() + 1_000_000);
             stream.write_all(&head).await?;
+            let mut nothing = [0];
             for _ in 0..600 {
                 stream.write_all(b" ").await?;
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::select! {
+                    // Nothing to read: the client has gone.
+                    _ = stream.peek(&mut nothing) => return Ok(false),
+                    () = tokio::time::sleep(Duration::from_millis(50)) => {}
+                }
             }
+            return Ok(false);
+        }
+        Some(Fault::Huge) => {
+            let body = vec![b' '; 5 << 20];
+            let bytes = reply(200, &[], &body);
+            let (most, rest) = bytes.split_at(4 << 20);
+            stream.write_all(most).await?;
+            // Enough for a client to see that it is too much.
+            record.lock().unwrap().calls[number].ended = Some(Instant::now());
+            stream.write_all(rest).await?;
             return Ok(false);
         }
         Some(Fault::Drip) => {
             for piece in whole.chunks(whole.len() / 8 + 1) {
-                stream.write_all(piece).await?;
                 tokio::time::sleep(Duration::from_millis(5)).await;
+                stream.write_all(piece).await?;
             }
         }
         _ => stream.write_all(&whole).await?,
     }
     let mut record = record.lock().unwrap();
-    let usage = answer["usage"]["total_tokens"].as_u64().unwrap_or(0);
-    record.calls[number].tokens = usage;
-    record.calls[number].billed = !old;
-    if !key.is_empty() {
-        record.stored.insert(key, answer);
-    }
+    let old = !key.is_empty() && record.stored.insert(key, answer).is_some();
+    let call = &mut record.calls[number];
+    call.tokens = tokens;
+    call.answered = true;
+    call.billed = !old;
     Ok(true)
 }

@@ -36,10 +36,8 @@ pub fn understood(body: &Value) -> (Vec<(String, String)>, usize) {
 pub fn captions(body: &Value) -> Vec<String> {
     let (pairs, count) = understood(body);
     let value = |name: &str| {
-        pairs
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        let found = pairs.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
     };
     let mut image = Vec::new();
     image.extend(value("plane"));
@@ -48,51 +46,96 @@ pub fn captions(body: &Value) -> Vec<String> {
     if let Some(organ) = value("organ") {
         image.push_str(&format!(" of the {organ}"));
     }
-    let side = match value("sides") {
-        Some(whose) => format!(" {whose}"),
-        None => String::new(),
-    };
+    let whose = value("sides").map_or(String::new(), |whose| format!(" {whose}"));
     let mut parts = Vec::new();
     parts.extend(value("structures").map(|names| format!("the {}", names.replace(", ", ", the "))));
-    parts.extend(value("class").map(str::to_owned));
+    parts.extend(value("class").map(|class| match class {
+        "normal" => "a normal appearance".to_owned(),
+        "no finding" => "no finding".to_owned(),
+        "abnormal" => "an abnormality".to_owned(),
+        _ => "an abnormality but no lung opacity".to_owned(),
+    }));
     let starts = pairs
         .iter()
         .enumerate()
         .filter(|(_, (name, _))| name == "pathology");
     for (start, (_, pathology)) in starts {
-        let of = pairs[start + 1..]
-            .iter()
-            .take_while(|(name, _)| name != "pathology");
-        let mut text = String::new();
-        let mut place = String::new();
-        for (name, value) in of {
-            match name.as_str() {
-                "location" => place = format!(" in the {}{side}", value.replace(", ", " and the ")),
-                "sides" => {}
-                _ => text.push_str(&format!("{value} ")),
-            }
-        }
-        parts.push(format!("{text}{pathology}{place}"));
+        let of = &pairs[start + 1..];
+        let end = of.iter().position(|(name, _)| name == "pathology");
+        parts.push(finding(pathology, &of[..end.unwrap_or(of.len())], &whose));
     }
-    let said = parts.join("; ");
-    let frames = [
-        "This is",
-        "Shown is",
-        "Here is",
-        "We see",
-        "There is",
-        "The picture is",
-    ];
+    let said = parts.join(", and ");
     (0..count)
         .map(|index| {
-            let frame = frames[index % frames.len()];
-            let more = ["", " now", " here", " in view"][index / frames.len() % 4];
-            match said.is_empty() {
-                true => format!("{frame}{more} a {image}."),
-                false => format!("{frame}{more} a {image}, with {said}."),
+            if said.is_empty() {
+                let frame = ["This is", "Shown is", "Here we see", "The picture is"];
+                let more = ["", " now", " here", " in view"][index / 4 % 4];
+                return format!("{}{more} a {image}.", frame[index % 4]);
+            }
+            match index % 5 {
+                0 => format!("This is a {image}, with {said}."),
+                1 => format!("{said} can be seen on this {image}."),
+                2 => format!("The picture, which is a {image}, shows {said}."),
+                3 => format!("On display: {image}. It shows {said}."),
+                _ => format!("What we see here on a {image} is {said}."),
             }
         })
         .collect()
+}
+
+/// A pathology with what is known of it, e.g. `2 small nodules, 1 in the upper left and 1 in the lower right`.
+fn finding(pathology: &str, of: &[(String, String)], whose: &str) -> String {
+    let value = |name: &str| {
+        let found = of.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    let count = value("count");
+    let mut words = Vec::new();
+    words.extend(count);
+    words.extend(value("size"));
+    words.extend(value("shape"));
+    let noun = match count {
+        None | Some("1") => pathology.to_owned(),
+        _ => plural(pathology),
+    };
+    words.push(&noun);
+    let mut text = words.join(" ");
+    let mut places: Vec<(&str, usize)> = Vec::new();
+    for place in value("location")
+        .into_iter()
+        .flat_map(|all| all.split(", "))
+    {
+        match places.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, number)) => *number += 1,
+            None => places.push((place, 1)),
+        }
+    }
+    let several = places.len() > 1;
+    let each: Vec<String> = places
+        .iter()
+        .map(|(place, number)| match several {
+            true => format!("{number} in the {place}{whose}"),
+            false => format!("in the {place}{whose}"),
+        })
+        .collect();
+    match several {
+        true => text.push_str(&format!(", {}", each.join(" and "))),
+        false if each.is_empty() => {}
+        false => text.push_str(&format!(" {}", each[0])),
+    }
+    text
+}
+
+fn plural(noun: &str) -> String {
+    if let Some(stem) = noun.strip_suffix("thorax") {
+        format!("{stem}thoraces")
+    } else if let Some(stem) = noun.strip_suffix('y') {
+        format!("{stem}ies")
+    } else if noun.ends_with('s') {
+        format!("{noun}es")
+    } else {
+        format!("{noun}s")
+    }
 }
 
 /// A correct answer: the body of a response with status 200.

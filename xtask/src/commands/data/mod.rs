@@ -14,6 +14,7 @@ mod split;
 mod verify;
 
 use clap::Subcommand;
+pub use dataset::{Dataset, named};
 
 use crate::exit::Exit;
 use crate::failure::Failure;

@@ -1,6 +1,6 @@
 //! What is captioned and how: shared by `plan` and `run`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use miss_data::Manifest;
 use miss_transcap::llm::Prompt;
@@ -10,7 +10,6 @@ use miss_transcap::run::{Checks, Job, Options};
 use super::labels::Labels;
 use crate::captioner;
 use crate::config::workspace;
-use crate::exit::Exit;
 use crate::failure::Failure;
 
 #[derive(clap::Args)]
@@ -38,7 +37,7 @@ pub struct Prepared {
 impl Arguments {
     /// Reads labels and options.
     pub fn prepare(&self) -> Result<Prepared, Failure> {
-        let options = options(self.options.as_deref())?;
+        let options = captioner::options(self.options.as_deref())?;
         let prompt = captioner::prompt(&options)?;
         let (manifest, labelled) = self.labels.read()?;
         let out = self
@@ -69,12 +68,4 @@ impl Prepared {
     pub fn journal(&self) -> PathBuf {
         self.out.join("journal.jsonl")
     }
-}
-
-/// The options in a file, or the default ones. Files that it names lie beside it.
-pub fn options(path: Option<&Path>) -> Result<Options, Failure> {
-    let Some(path) = path else {
-        return Ok(Options::default());
-    };
-    Options::read(path).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
 }

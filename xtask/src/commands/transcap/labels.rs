@@ -106,7 +106,11 @@ impl Labels {
         });
         let split = split::make(kind, questions, self.split_seed, 0.1, 0.2)
             .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-        println!("training images of the division {} {}", split.name, split.hash());
+        println!(
+            "training images of the division {} {}",
+            split.name,
+            split.hash()
+        );
         select(questions, &split.train).map_err(Failure::data)
     }
 
@@ -115,7 +119,10 @@ impl Labels {
             return Ok(ClassMap::default());
         };
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::new(Exit::Usage, format!("cannot read {}: {error}", path.display()))
+            Failure::new(
+                Exit::Usage,
+                format!("cannot read {}: {error}", path.display()),
+            )
         })?;
         ClassMap::parse(&text)
             .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", path.display())))
@@ -148,7 +155,12 @@ impl Labels {
         }
         let shown = labelled.iter().map(|one| (&*one.image, &*one.image));
         let audit = audit_figures(shown, seen, &test, &tested);
-        Ok(audit.pairs.into_iter().filter(|pair| is_same_picture(pair.kind)).map(|pair| pair.train).collect())
+        Ok(audit
+            .pairs
+            .into_iter()
+            .filter(|pair| is_same_picture(pair.kind))
+            .map(|pair| pair.train)
+            .collect())
     }
 }
 

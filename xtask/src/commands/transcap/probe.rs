@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use miss_transcap::llm::{Client, probe};
+use miss_transcap::llm::Client;
 
-use super::job;
+use crate::captioner;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -16,7 +16,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let options = job::options(Some(&arguments.options))?;
+    let options = captioner::options(Some(&arguments.options))?;
     let (Some(endpoint), Some(parameters)) = (&options.endpoint, &options.parameters) else {
         let message = format!(
             "{} names no server and model: add [endpoint] and [parameters]",
@@ -24,6 +24,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::Usage, message));
     };
-    let _ = (endpoint, parameters, probe, Client::new);
+    let client = Client::new(endpoint, &options.limits)
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let prompt = captioner::prompt(&options)?;
+    let report = probe_blocking(&client, parameters, &prompt).map_err(Failure::compute)?;
+    print!("{report}");
     Ok(Exit::Ok)
 }

@@ -41,10 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if let Some(name) = &arguments.reference {
         noise.extend(reference(name, arguments.reference_root.as_deref())?);
     }
-    let ours = file
-        .sets
-        .iter()
-        .flat_map(|set| set.captions.iter().map(String::as_str));
+    let ours = file.sets.iter().flat_map(|set| set.captions.texts());
     noise.extend(Noise::of(ours).map(|noise| ("these captions".to_owned(), noise)));
     let page = Page {
         title: format!("Captions of {}", manifest.title),
@@ -98,9 +95,14 @@ fn totals(file: &CaptionFile) -> Totals {
     let written: HashSet<(&str, &str)> = file
         .sets
         .iter()
-        .flat_map(|set| set.captions.iter().zip(&set.sources).map(move |pair| (set, pair)))
+        .flat_map(|set| {
+            set.captions
+                .texts()
+                .zip(&set.sources)
+                .map(move |pair| (set, pair))
+        })
         .filter(|(set, (_, source))| **source != set.realiser)
-        .map(|(_, (caption, source))| (source.as_str(), caption.as_str()))
+        .map(|(_, (caption, source))| (source.as_str(), caption))
         .collect();
     let pico: u64 = requests.iter().map(|request| request.pico_usd).sum();
     Totals {
@@ -154,10 +156,10 @@ fn example(
         attributes: set.attributes.clone(),
         captions: set
             .captions
-            .iter()
+            .texts()
             .enumerate()
             .map(|(index, caption)| Captioned {
-                caption: caption.clone(),
+                caption: caption.to_owned(),
                 source: source(index),
             })
             .collect(),

@@ -6,6 +6,7 @@ use super::job;
 use crate::captioner;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -14,10 +15,11 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let interrupt = Interrupt::listen().map_err(Failure::compute)?;
     let prepared = arguments.job.prepare()?;
     let out = &prepared.out;
     std::fs::create_dir_all(out).map_err(|error| Failure::output(out, error))?;
-    let outcome = captioner::caption(&prepared.job(), &prepared.journal())?;
+    let outcome = captioner::caption(&prepared.job(), &prepared.journal(), &interrupt)?;
     let path = out.join("captions.jsonl");
     write_caption_file(&path, &outcome.file).map_err(Failure::output_error)?;
     print!("{outcome}");

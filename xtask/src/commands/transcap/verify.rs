@@ -25,9 +25,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     // Images of which the same is known share their captions: each is looked at once.
     let mut seen = std::collections::HashMap::new();
     for set in &sets {
-        captions += set.captions.len();
+        captions += set.captions.texts().count();
         let found = seen
-            .entry((&set.attributes, &set.captions))
+            .entry((&set.attributes, set.captions.texts().collect::<Vec<_>>()))
             .or_insert_with(|| set.unfaithful());
         for (caption, why) in found.iter() {
             refused += 1;
