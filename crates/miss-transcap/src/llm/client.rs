@@ -50,6 +50,14 @@ pub(crate) enum Missed {
     Again(Failure, Option<Duration>),
 }
 
+impl From<Missed> for Failure {
+    fn from(missed: Missed) -> Self {
+        match missed {
+            Missed::Failed(failure) | Missed::Again(failure, _) => failure,
+        }
+    }
+}
+
 impl Client {
     /// A client of `endpoint`. The key is read now; nothing is sent.
     ///
@@ -100,7 +108,6 @@ impl Client {
             .default_headers(headers)
             .user_agent(concat!("miss-transcap/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(limits.timeout_seconds.min(30)))
-            .read_timeout(Duration::from_secs(limits.read_timeout_seconds))
             // Servers that close idle connections after 5 s are common.
             .pool_idle_timeout(Duration::from_secs(4))
             .build()
@@ -130,51 +137,80 @@ impl Client {
     /// [`Failure::Status`], [`Failure::Quota`] or [`Failure::Transport`].
     pub async fn send(&self, request: &Request) -> Result<Answer, Failure> {
         let (body, key, tokens) = (&request.body(), &request.key(), estimate(request));
-        self.repeat(&key.0, tokens, || async move {
-            let (status, headers, bytes) = match self
-                .exchange(Method::POST, "chat/completions", Some(body), Some(key))
-                .await
-            {
-                Ok(exchanged) => exchanged,
-                Err(failure) => return Err(Missed::Again(failure, None)),
-            };
-            if status != StatusCode::OK {
-                return self.refused(status.as_u16(), &headers, &bytes);
-            }
-            let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
-                let told = wire::error_text(&bytes);
-                return Err(Missed::Again(
-                    self.broken(&format!("the body is not JSON: {told}")),
-                    None,
-                ));
-            };
-            match wire::read(&value, Asked::of(request)) {
-                Body::Answer(mut answer) => {
-                    answer.content = self.scrub(&answer.content);
-                    answer.refusal = answer.refusal.map(|text| self.scrub(&text));
-                    answer.model = answer.model.map(|text| self.scrub(&text));
-                    let used = answer.usage.input + answer.usage.output;
-                    self.inner.gate.correct(tokens, used);
-                    Ok(answer)
-                }
-                Body::Error {
-                    status: Some(status),
-                    ..
-                } => self.refused(status, &headers, &bytes),
-                Body::Error {
-                    status: None,
-                    message,
-                } => match self.quota(&bytes) {
-                    Some(failure) => Err(Missed::Failed(failure)),
-                    None => Err(Missed::Again(self.broken(&message), None)),
-                },
-                Body::Unreadable => Err(Missed::Again(
-                    self.broken("the body is no chat response"),
-                    None,
-                )),
-            }
+        self.repeat(&key.0, tokens, || {
+            self.chat(request, body, Some(key), tokens)
         })
         .await
+    }
+
+    /// One attempt at a chat: `body`, to be read as an answer to `request`.
+    async fn chat(
+        &self,
+        request: &Request,
+        body: &Value,
+        key: Option<&Key>,
+        tokens: u64,
+    ) -> Attempt<Answer> {
+        let (status, headers, bytes) = match self
+            .exchange(Method::POST, "chat/completions", Some(body), key)
+            .await
+        {
+            Ok(exchanged) => exchanged,
+            Err(failure) => return Err(Missed::Again(failure, None)),
+        };
+        if status != StatusCode::OK {
+            return self.refused(status.as_u16(), &headers, &bytes);
+        }
+        let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
+            let told = wire::error_text(&bytes);
+            return Err(Missed::Again(
+                self.broken(&format!("the body is not JSON: {told}")),
+                None,
+            ));
+        };
+        match wire::read(&value, Asked::of(request)) {
+            Body::Answer(mut answer) => {
+                answer.content = self.scrub(&answer.content);
+                answer.refusal = answer.refusal.map(|text| self.scrub(&text));
+                answer.model = answer.model.map(|text| self.scrub(&text));
+                let used = answer.usage.input + answer.usage.output;
+                self.inner.gate.correct(tokens, used);
+                Ok(answer)
+            }
+            Body::Error {
+                status: Some(status),
+                ..
+            } => self.refused(status, &headers, &bytes),
+            Body::Error {
+                status: None,
+                message,
+            } => match self.quota(&bytes) {
+                Some(failure) => Err(Missed::Failed(failure)),
+                None => Err(Missed::Again(self.broken(&message), None)),
+            },
+            Body::Unreadable => Err(Missed::Again(
+                self.broken("the body is no chat response"),
+                None,
+            )),
+        }
+    }
+
+    /// One attempt at `body` in place of the request's own, within the limits: for a probe.
+    pub(super) async fn try_chat(
+        &self,
+        request: &Request,
+        body: &Value,
+    ) -> Result<Answer, Failure> {
+        let tokens = estimate(request);
+        let attempt = self.chat(request, body, None, tokens);
+        self.once(tokens, attempt).await.map_err(Failure::from)
+    }
+
+    /// One attempt at reading from `path`, within the limits: for a probe.
+    pub(super) async fn try_get(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let attempt = self.attempt(self.builder(Method::GET, path), MAX_BODY);
+        let (_, bytes) = self.once(0, attempt).await?;
+        Ok(bytes)
     }
 
     /// [`send`](Self::send) as a run takes it.
@@ -189,25 +225,7 @@ impl Client {
         }
     }
 
-    /// One call within the limits, with the retries of [`send`](Self::send): for what is no chat, and costs no tokens.
-    pub(crate) async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<(HeaderMap, Vec<u8>), Failure> {
-        let method = &method;
-        self.repeat(path, 0, || {
-            let mut request = self.builder(method.clone(), path);
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            self.attempt(request, MAX_BODY)
-        })
-        .await
-    }
-
-    /// One attempt at a call that is no chat, whose body may have `most` bytes.
+    /// One attempt at a call that is no chat and costs no tokens; its body may have `most` bytes.
     pub(crate) async fn attempt(
         &self,
         request: reqwest::RequestBuilder,
@@ -220,7 +238,15 @@ impl Client {
         }
     }
 
-    /// Attempts, each with its place and within the rates. `name` makes the pauses its own.
+    /// An attempt in its place and within the rates.
+    async fn once<T>(&self, tokens: u64, attempt: impl Future<Output = Attempt<T>>) -> Attempt<T> {
+        // Given back while waiting to try again. The semaphore is never closed.
+        let _place = self.inner.places.acquire().await;
+        self.inner.gate.pass(tokens).await;
+        attempt.await
+    }
+
+    /// Attempts until one is the last. `name` makes the pauses its own.
     pub(crate) async fn repeat<T, Tried: Future<Output = Attempt<T>>>(
         &self,
         name: &str,
@@ -231,12 +257,7 @@ impl Client {
         let mut number = 0;
         loop {
             number += 1;
-            let outcome = {
-                // Given back while waiting to try again. The semaphore is never closed.
-                let _place = self.inner.places.acquire().await;
-                self.inner.gate.pass(tokens).await;
-                attempt().await
-            };
+            let outcome = self.once(tokens, attempt()).await;
             let (failure, at_least) = match outcome {
                 Ok(value) => return Ok(value),
                 Err(Missed::Failed(failure)) => return Err(failure),
@@ -276,22 +297,27 @@ impl Client {
         most: usize,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
         let limit = Duration::from_secs(self.inner.limits.timeout_seconds);
+        // Not for the head: an answer that is not streamed begins when all of it is written.
+        let silence = Duration::from_secs(self.inner.limits.read_timeout_seconds);
         let whole = async {
-            let mut response = request.send().await?;
+            let mut response = request.send().await.map_err(chain)?;
             let mut bytes = Vec::new();
-            while let Some(chunk) = response.chunk().await? {
+            loop {
+                let chunk = tokio::time::timeout(silence, response.chunk()).await;
+                let chunk = chunk.map_err(|_| format!("silent for {} s", silence.as_secs()))?;
+                let Some(chunk) = chunk.map_err(chain)? else {
+                    break;
+                };
                 if bytes.len() + chunk.len() > most {
-                    return Ok(None);
+                    return Err(format!("the body is larger than {most} bytes"));
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            Ok(Some((response.status(), response.headers().clone(), bytes)))
+            Ok((response.status(), response.headers().clone(), bytes))
         };
         match tokio::time::timeout(limit, whole).await {
             Err(_) => Err(self.broken(&format!("not whole after {} s", limit.as_secs()))),
-            Ok(Ok(Some(exchanged))) => Ok(exchanged),
-            Ok(Ok(None)) => Err(self.broken(&format!("the body is larger than {most} bytes"))),
-            Ok(Err(error)) => Err(self.broken(&chain(error))),
+            Ok(exchanged) => exchanged.map_err(|what| self.broken(&what)),
         }
     }
 
@@ -333,12 +359,17 @@ impl Client {
             .then(|| Failure::Quota(message()))
     }
 
+    /// How many requests may be under way.
+    pub(super) fn concurrency(&self) -> u32 {
+        self.inner.limits.concurrency
+    }
+
     pub(crate) fn broken(&self, what: &str) -> Failure {
         Failure::Transport(self.told(what))
     }
 
     /// One line, shortened once the key is out of it: the start of a key tells much.
-    pub(crate) fn told(&self, text: &str) -> String {
+    pub(super) fn told(&self, text: &str) -> String {
         let text = self.scrub(text);
         let words: Vec<&str> = text.split_whitespace().collect();
         words.join(" ").chars().take(TOLD).collect()

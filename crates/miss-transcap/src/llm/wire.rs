@@ -43,9 +43,7 @@ impl Asked {
 
 /// Reads a body that came with status 200.
 pub(crate) fn read(body: &Value, asked: Asked) -> Body {
-    // Some routers put it into the choice.
-    let errors = [body.get("error"), body.pointer("/choices/0/error")];
-    if let Some(error) = errors.into_iter().flatten().find(|error| !error.is_null()) {
+    if let Some(error) = error_in(body) {
         return Body::Error {
             status: error.get("code").and_then(status),
             message: message(error),
@@ -67,10 +65,16 @@ pub(crate) fn read(body: &Value, asked: Asked) -> Body {
     })
 }
 
+/// The error of a body; some routers put it into the choice.
+fn error_in(body: &Value) -> Option<&Value> {
+    let errors = [body.get("error"), body.pointer("/choices/0/error")];
+    errors.into_iter().flatten().find(|error| !error.is_null())
+}
+
 /// What an error's body says: the message of JSON, or whatever came. As long as that is, and with all its secrets.
 pub(crate) fn error_text(body: &[u8]) -> String {
     match serde_json::from_slice::<Value>(body) {
-        Ok(value) => message(value.get("error").unwrap_or(&value)),
+        Ok(value) => message(error_in(&value).unwrap_or(&value)),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     }
 }
@@ -78,7 +82,7 @@ pub(crate) fn error_text(body: &[u8]) -> String {
 /// The server's code of an error, as `insufficient_quota`.
 pub(crate) fn error_code(body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
-    let error = value.get("error").or(value.pointer("/choices/0/error"))?;
+    let error = error_in(&value)?;
     ["code", "type"]
         .iter()
         .find_map(|field| error[field].as_str())

@@ -33,10 +33,8 @@ impl BatchServer {
     /// # Errors
     /// [`SetUpError`]: as [`Client::new`].
     pub fn new(endpoint: &Endpoint, limits: &Limits) -> Result<Self, SetUpError> {
-        // The silence of a server that takes in a file is as long as the file takes.
         let long = Limits {
             timeout_seconds: limits.timeout_seconds.max(TRANSFER),
-            read_timeout_seconds: limits.read_timeout_seconds.max(TRANSFER),
             ..limits.clone()
         };
         Ok(Self {
@@ -74,7 +72,7 @@ impl BatchServer {
                 .text("purpose", "batch")
                 .part("file", part);
             let request = self.transfers.builder(Method::POST, "files");
-            self.made(request.multipart(form)).await
+            self.made(&self.transfers, request.multipart(form)).await
         };
         self.transfers.repeat(name, 0, attempt).await
     }
@@ -91,7 +89,7 @@ impl BatchServer {
                 return Ok(Ok(batch));
             }
             let request = self.client.builder(Method::POST, "batches");
-            self.made(request.json(&body)).await
+            self.made(&self.client, request.json(&body)).await
         };
         self.client.repeat(file, 0, attempt).await
     }
@@ -111,9 +109,8 @@ impl BatchServer {
     /// A batch as it stands.
     pub(super) async fn batch(&self, batch: &str) -> Result<Value, Failure> {
         let path = format!("batches/{batch}");
-        let (_, bytes) = self.client.call(Method::GET, &path, None).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| self.client.broken(&format!("no JSON: {error}")))
+        let attempt = || self.json(&self.client, self.client.builder(Method::GET, &path));
+        self.client.repeat(&path, 0, attempt).await
     }
 
     /// What is in a file.
@@ -158,7 +155,7 @@ impl BatchServer {
         let mut after = String::new();
         for _ in 0..PAGES {
             let request = self.client.builder(Method::GET, &format!("{path}{after}"));
-            let list = self.json(request).await?;
+            let list = self.json(&self.client, request).await?;
             let Some(entries) = list["data"].as_array() else {
                 return Err(failed("the list has no data"));
             };
@@ -174,16 +171,16 @@ impl BatchServer {
     }
 
     /// What a request to make something comes to.
-    async fn made(&self, request: reqwest::RequestBuilder) -> Attempt<Made> {
-        match self.json(request).await {
+    async fn made(&self, client: &Client, request: reqwest::RequestBuilder) -> Attempt<Made> {
+        match self.json(client, request).await {
             Ok(value) => self.id(&value).map(Ok),
             Err(Missed::Failed(failure)) => Ok(Err(failure)),
             Err(again) => Err(again),
         }
     }
 
-    async fn json(&self, request: reqwest::RequestBuilder) -> Attempt<Value> {
-        let (_, bytes) = self.transfers.attempt(request, MAX_JSON).await?;
+    async fn json(&self, client: &Client, request: reqwest::RequestBuilder) -> Attempt<Value> {
+        let (_, bytes) = client.attempt(request, MAX_JSON).await?;
         serde_json::from_slice(&bytes)
             .map_err(|error| Missed::Again(self.client.broken(&format!("no JSON: {error}")), None))
     }
