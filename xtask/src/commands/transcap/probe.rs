@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use miss_transcap::llm::Client;
+use miss_transcap::llm::{Client, probe};
 
 use crate::captioner;
 use crate::exit::Exit;
@@ -27,7 +27,11 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let client = Client::new(endpoint, &options.limits)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let prompt = captioner::prompt(&options)?;
-    let report = probe_blocking(&client, parameters, &prompt).map_err(Failure::compute)?;
-    print!("{report}");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(Failure::compute)?;
+    print!("{}", runtime.block_on(probe(&client, parameters, &prompt)));
     Ok(Exit::Ok)
 }
