@@ -312,7 +312,7 @@ impl Client {
                     break;
                 };
                 if bytes.len() + chunk.len() > MAX_BODY {
-                    return Err("the body is larger than 4 MiB".into());
+                    return Err("the body is larger than 4 MiB".to_owned());
                 }
                 bytes.extend_from_slice(&chunk);
             }
