@@ -15,7 +15,7 @@ use super::answer::{Answer, Failure};
 use super::limits::{Gate, Limits};
 use super::request::{Endpoint, Key, Request};
 use super::secret::{Secret, SetUpError, base, is_loopback};
-use super::wire::{self, Body};
+use super::wire::{self, Asked, Body};
 
 /// A larger body is no answer to what is asked here.
 const MAX_BODY: usize = 4 << 20;
@@ -40,19 +40,20 @@ struct Inner {
 }
 
 /// What came of one attempt.
-enum Attempt<T> {
-    Done(T),
+pub(crate) type Attempt<T> = Result<T, Missed>;
+
+/// Why an attempt came to nothing.
+pub(crate) enum Missed {
     /// Trying again cannot help.
     Failed(Failure),
     /// It can, after at least so long.
     Again(Failure, Option<Duration>),
 }
 
-impl<T> Attempt<T> {
-    fn into_result(self) -> Result<T, Failure> {
-        match self {
-            Self::Done(value) => Ok(value),
-            Self::Failed(failure) | Self::Again(failure, _) => Err(failure),
+impl From<Missed> for Failure {
+    fn from(missed: Missed) -> Self {
+        match missed {
+            Missed::Failed(failure) | Missed::Again(failure, _) => failure,
         }
     }
 }
@@ -155,23 +156,26 @@ impl Client {
             .await
         {
             Ok(exchanged) => exchanged,
-            Err(failure) => return Attempt::Again(failure, None),
+            Err(failure) => return Err(Missed::Again(failure, None)),
         };
         if status != StatusCode::OK {
             return self.refused(status.as_u16(), &headers, &bytes);
         }
         let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
             let told = wire::error_text(&bytes);
-            return Attempt::Again(self.broken(&format!("the body is not JSON: {told}")), None);
+            return Err(Missed::Again(
+                self.broken(&format!("the body is not JSON: {told}")),
+                None,
+            ));
         };
-        match wire::read(&value, request) {
+        match wire::read(&value, Asked::of(request)) {
             Body::Answer(mut answer) => {
                 answer.content = self.scrub(&answer.content);
                 answer.refusal = answer.refusal.map(|text| self.scrub(&text));
                 answer.model = answer.model.map(|text| self.scrub(&text));
                 let used = answer.usage.input + answer.usage.output;
                 self.inner.gate.correct(tokens, used);
-                Attempt::Done(answer)
+                Ok(answer)
             }
             Body::Error {
                 status: Some(status),
@@ -181,10 +185,13 @@ impl Client {
                 status: None,
                 message,
             } => match self.quota(&bytes) {
-                Some(failure) => Attempt::Failed(failure),
-                None => Attempt::Again(self.broken(&message), None),
+                Some(failure) => Err(Missed::Failed(failure)),
+                None => Err(Missed::Again(self.broken(&message), None)),
             },
-            Body::Unreadable => Attempt::Again(self.broken("the body is no chat response"), None),
+            Body::Unreadable => Err(Missed::Again(
+                self.broken("the body is no chat response"),
+                None,
+            )),
         }
     }
 
@@ -196,13 +203,13 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let tokens = estimate(request);
         let attempt = self.chat(request, body, None, tokens);
-        self.once(tokens, attempt).await.into_result()
+        self.once(tokens, attempt).await.map_err(Failure::from)
     }
 
     /// One attempt at reading from `path`, within the limits: for a probe.
     pub(super) async fn try_get(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        let attempt = self.try_call(Method::GET, path, None);
-        let (_, bytes) = self.once(0, attempt).await.into_result()?;
+        let attempt = self.attempt(self.builder(Method::GET, path), MAX_BODY);
+        let (_, bytes) = self.once(0, attempt).await?;
         Ok(bytes)
     }
 
@@ -218,26 +225,15 @@ impl Client {
         }
     }
 
-    /// One call within the limits, with the retries of [`send`](Self::send): for what is no chat, and costs no tokens.
-    pub(crate) async fn call(
+    /// One attempt at a call that is no chat and costs no tokens; its body may have `most` bytes.
+    pub(crate) async fn attempt(
         &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<(HeaderMap, Vec<u8>), Failure> {
-        self.repeat(path, 0, || self.try_call(method.clone(), path, body))
-            .await
-    }
-
-    async fn try_call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
+        request: reqwest::RequestBuilder,
+        most: usize,
     ) -> Attempt<(HeaderMap, Vec<u8>)> {
-        match self.exchange(method, path, body, None).await {
-            Err(failure) => Attempt::Again(failure, None),
-            Ok((status, headers, bytes)) if status.is_success() => Attempt::Done((headers, bytes)),
+        match self.response(request, most).await {
+            Err(failure) => Err(Missed::Again(failure, None)),
+            Ok((status, headers, bytes)) if status.is_success() => Ok((headers, bytes)),
             Ok((status, headers, bytes)) => self.refused(status.as_u16(), &headers, &bytes),
         }
     }
@@ -250,8 +246,8 @@ impl Client {
         attempt.await
     }
 
-    /// Attempts until one is the last.
-    async fn repeat<T, Tried: Future<Output = Attempt<T>>>(
+    /// Attempts until one is the last. `name` makes the pauses its own.
+    pub(crate) async fn repeat<T, Tried: Future<Output = Attempt<T>>>(
         &self,
         name: &str,
         tokens: u64,
@@ -263,9 +259,9 @@ impl Client {
             number += 1;
             let outcome = self.once(tokens, attempt()).await;
             let (failure, at_least) = match outcome {
-                Attempt::Done(value) => return Ok(value),
-                Attempt::Failed(failure) => return Err(failure),
-                Attempt::Again(failure, at_least) => (failure, at_least),
+                Ok(value) => return Ok(value),
+                Err(Missed::Failed(failure)) => return Err(failure),
+                Err(Missed::Again(failure, at_least)) => (failure, at_least),
             };
             if number >= limits.attempts {
                 return Err(failure);
@@ -291,13 +287,14 @@ impl Client {
         if let Some(key) = key {
             request = request.header("Idempotency-Key", &key.0);
         }
-        self.response(request).await
+        self.response(request, MAX_BODY).await
     }
 
-    /// Sends what [`builder`](Self::builder) began and reads the whole response.
-    pub(crate) async fn response(
+    /// Sends what [`builder`](Self::builder) began and reads the whole response, of at most `most` bytes.
+    async fn response(
         &self,
         request: reqwest::RequestBuilder,
+        most: usize,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
         let limit = Duration::from_secs(self.inner.limits.timeout_seconds);
         // Not for the head: an answer that is not streamed begins when all of it is written.
@@ -311,8 +308,8 @@ impl Client {
                 let Some(chunk) = chunk.map_err(chain)? else {
                     break;
                 };
-                if bytes.len() + chunk.len() > MAX_BODY {
-                    return Err("the body is larger than 4 MiB".to_owned());
+                if bytes.len() + chunk.len() > most {
+                    return Err(format!("the body is larger than {most} bytes"));
                 }
                 bytes.extend_from_slice(&chunk);
             }
@@ -324,7 +321,7 @@ impl Client {
         }
     }
 
-    /// A request to be filled, with the key in its headers.
+    /// A request to be filled, with the key in its headers. A query may follow the path.
     pub(crate) fn builder(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.inner.http.request(method, self.url(path))
     }
@@ -332,15 +329,15 @@ impl Client {
     /// What a status other than success means.
     fn refused<T>(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Attempt<T> {
         if let Some(failure) = self.quota(body) {
-            return Attempt::Failed(failure);
+            return Err(Missed::Failed(failure));
         }
         let message = self.told(&wire::error_text(body));
         if status == 402 {
-            return Attempt::Failed(Failure::Quota(message));
+            return Err(Missed::Failed(Failure::Quota(message)));
         }
         let failure = Failure::Status { status, message };
         if !matches!(status, 408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 529) {
-            return Attempt::Failed(failure);
+            return Err(Missed::Failed(failure));
         }
         let longest = Duration::from_secs(self.inner.limits.longest_pause_seconds);
         let asked = retry_after(headers, SystemTime::now()).map(|pause| pause.min(longest));
@@ -349,7 +346,7 @@ impl Client {
             let pause = asked.unwrap_or(Duration::from_secs(1)).min(longest);
             self.inner.gate.pause(pause);
         }
-        Attempt::Again(failure, asked)
+        Err(Missed::Again(failure, asked))
     }
 
     /// The failure of an account without money, whatever the status.
@@ -367,7 +364,7 @@ impl Client {
         self.inner.limits.concurrency
     }
 
-    fn broken(&self, what: &str) -> Failure {
+    pub(crate) fn broken(&self, what: &str) -> Failure {
         Failure::Transport(self.told(what))
     }
 
@@ -378,7 +375,7 @@ impl Client {
         words.join(" ").chars().take(TOLD).collect()
     }
 
-    fn scrub(&self, text: &str) -> String {
+    pub(crate) fn scrub(&self, text: &str) -> String {
         match &self.inner.secret {
             Some(secret) => secret.scrub(text),
             None => text.to_owned(),
@@ -387,8 +384,13 @@ impl Client {
 
     fn url(&self, path: &str) -> Url {
         let mut url = self.inner.base.clone();
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
         let whole = format!("{}/{path}", url.path().trim_end_matches('/'));
         url.set_path(&whole);
+        url.set_query(query);
         if let Some(version) = &self.inner.azure_api_version {
             url.query_pairs_mut().append_pair("api-version", version);
         }

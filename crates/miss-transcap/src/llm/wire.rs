@@ -21,8 +21,28 @@ pub(crate) enum Body {
     Unreadable,
 }
 
+/// How much was asked and allowed: what a server's count of tokens is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    /// Bytes of the messages.
+    pub(crate) bytes: u64,
+    /// Longest answer, in tokens.
+    pub(crate) max_tokens: u64,
+}
+
+impl Asked {
+    pub(crate) fn of(request: &Request) -> Self {
+        let bytes: usize = request.messages().iter().map(|one| one.content.len()).sum();
+        Self {
+            bytes: bytes as u64,
+            max_tokens: request.parameters().max_tokens.into(),
+        }
+    }
+}
+
 /// Reads a body that came with status 200.
-pub(crate) fn read(body: &Value, request: &Request) -> Body {
+pub(crate) fn read(body: &Value, asked: Asked) -> Body {
     if let Some(error) = error_in(body) {
         return Body::Error {
             status: error.get("code").and_then(status),
@@ -37,7 +57,7 @@ pub(crate) fn read(body: &Value, request: &Request) -> Body {
     let content = text(&said["content"]);
     let refusal = said["refusal"].as_str().filter(|text| !text.is_empty());
     Body::Answer(Answer {
-        usage: usage(&body["usage"], request, &content),
+        usage: usage(&body["usage"], asked, &content),
         content,
         refusal: refusal.map(str::to_owned),
         finish_reason: choice["finish_reason"].as_str().map(str::to_owned),
@@ -104,10 +124,12 @@ fn text(content: &Value) -> String {
 ///
 /// It cannot be if a number is missing or no number, nothing was written although there is text, more was read than
 /// two tokens a byte and a thousand for a template, or more was written than was allowed and than there are bytes.
-fn usage(usage: &Value, request: &Request, content: &str) -> Usage {
-    let asked: usize = request.messages().iter().map(|one| one.content.len()).sum();
-    let most_in = 2 * asked as u64 + 1_000;
-    let most_out = u64::from(request.parameters().max_tokens).max(content.len() as u64) + 64;
+fn usage(usage: &Value, asked: Asked, content: &str) -> Usage {
+    let most_in = asked.bytes.saturating_mul(2).saturating_add(1_000);
+    let most_out = asked
+        .max_tokens
+        .max(content.len() as u64)
+        .saturating_add(64);
     let counted = |field: &str| usage[field].as_u64();
     match (counted("prompt_tokens"), counted("completion_tokens")) {
         (Some(input), Some(output))
@@ -122,7 +144,7 @@ fn usage(usage: &Value, request: &Request, content: &str) -> Usage {
             }
         }
         _ => Usage {
-            input: (asked as u64).div_ceil(4),
+            input: asked.bytes.div_ceil(4),
             output: (content.len() as u64).div_ceil(4),
             estimated: true,
         },
