@@ -61,7 +61,10 @@
 //!
 //! Rows with the same image are merged; the order of images is that of their first rows. Identical rows say
 //! nothing new. Rows that contradict each other, and a row that cannot be mapped, leave the whole image out, with
-//! a finding that names the line: half of what was said of an image would be another statement.
+//! a finding that names the line: half of what was said of an image would be another statement. A row that is broken
+//! so that its image cannot be read either, as one with a field too many, is dropped alone.
+//!
+//! Every column of the map must be in the header; of lines of JSON, in one of the first thousand.
 //!
 //! `count`, `height`, `side`, `size` and `shape` are of the one pathology that their row names. A size or shape is
 //! told if all rows of the pathology agree on it. Where boxes are given and no count, the boxes are counted.
