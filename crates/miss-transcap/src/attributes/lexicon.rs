@@ -510,7 +510,7 @@ mod tests {
                 }
             }
         }
-        // "Pleura" alone is the verifier's word for a place of an effusion, which no organ has.
+        // The verifier has a sense of its own for the pleura, which only a finding of the pleura may name.
         wrong.retain(|(name, _)| *name != "pleura");
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
