@@ -15,7 +15,7 @@ use miss_transcap::map::Labelled;
 use miss_transcap::run::{Checks, Job, Options, Outcome};
 use miss_transcap::verify::{near_duplicates, verify};
 use miss_transcap::{read_caption_file, write_caption_file};
-use server::faults::random;
+use server::faults::{Fault, random};
 use server::tuples::labelled;
 use server::{Record, Server};
 
@@ -176,15 +176,15 @@ fn counted<T: Ord>(all: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
 
 #[test]
 fn a_thousand_tuples_over_a_server_of_faults_end_verified_or_explained() {
-    let server = Server::start(Duration::from_millis(10), random(11, 30));
+    let server = Server::start(Duration::from_millis(10), random(21, 30));
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("journal.jsonl");
     let images = labelled(1_000, 5);
     let mut options = options(
         &server,
         Limits {
-            requests_per_minute: Some(12_000),
-            tokens_per_minute: Some(12_000_000),
+            requests_per_minute: Some(9_000),
+            tokens_per_minute: Some(9_000_000),
             ..limits()
         },
     );
@@ -200,7 +200,7 @@ fn a_thousand_tuples_over_a_server_of_faults_end_verified_or_explained() {
     let record = server.at_rest();
     nothing_is_billed_twice(&record);
     let faults = counted(record.calls.iter().filter_map(|call| call.fault));
-    assert!(faults.len() > 25, "{faults:?}");
+    assert_eq!(faults.len(), Fault::ALL.len(), "{faults:?}");
     let (calls, keys) = (
         record.calls.len(),
         counted(record.calls.iter().map(|call| &call.key)),
@@ -228,11 +228,11 @@ fn a_thousand_tuples_over_a_server_of_faults_end_verified_or_explained() {
     );
     // Smooth limits hold every window to what the time allows, and a second's worth; lateness makes windows fuller.
     let late = 1.0 + LATE.as_secs_f64();
-    let requests = record.worst_burst(200.0, |_| 1);
+    let requests = record.worst_burst(150.0, |_| 1);
     tell(format!(
-        "{at_once} at once, most requests above the rate {requests:.1} (a second allows 200)"
+        "{at_once} at once, most requests above the rate {requests:.1} (a second allows 150)"
     ));
-    assert!(requests <= 200.0 * late, "{requests}");
+    assert!(requests <= 150.0 * late, "{requests}");
     let paused = cool_downs_are_kept(&record);
     tell(format!("{paused} cool-downs of half a second and more"));
     assert!(paused > 3);
