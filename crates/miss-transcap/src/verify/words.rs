@@ -430,7 +430,7 @@ const PHRASES: &[(&str, Sense)] = &[
     ("of", Sense::Of),
     (
         "in number;in total;in addition;of note;a total of;areas of;area of;\
-      in all;on display;in which;on which;as a whole;in question;in view;kind of;as well;\
+      in all;on display;in which;on which;as a whole;in question;in view;in plain view;in plain sight;plain to see;kind of;as well;\
       without question;without doubt;without a doubt;no doubt;one can;one sees;one observes;one finds;stand out;stands out",
         Sense::Neutral,
     ),
