@@ -4,11 +4,14 @@
 mod run_common;
 mod server;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use miss_transcap::journal::Journal;
-use miss_transcap::llm::batch::{BatchError, BatchServer, BatchStatus, Batches, Collected};
-use miss_transcap::llm::{Parameters, Prompt, Request};
+use miss_transcap::llm::batch::{
+    BatchError, BatchServer, BatchStatus, Batches, Collected, MAX_REQUESTS,
+};
+use miss_transcap::llm::{Endpoint, Limits, Parameters, Prompt, Request};
 use miss_transcap::price::{Caps, Prices};
 use run_common::{labelled, parameters, prompt};
 use server::Server;
@@ -30,20 +33,28 @@ fn requests(count: usize) -> Vec<Request> {
     images.iter().map(request).collect()
 }
 
-fn client(base: &str) -> BatchServer {
-    // Fails where another test was first: there is a provider then.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
-    let http = reqwest::Client::builder()
-        .timeout(Duration::from_secs(10))
-        .build();
-    BatchServer::new(http.unwrap(), base)
+fn endpoint(base: &str) -> Endpoint {
+    toml::from_str(&format!("base_url = {base:?}")).unwrap()
+}
+
+fn limits() -> Limits {
+    Limits {
+        attempts: 3,
+        backoff_milliseconds: 5,
+        timeout_seconds: 10,
+        ..Limits::default()
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap()
 }
 
 struct Bench {
     server: Server,
     folder: TempDir,
+    most: usize,
 }
 
 impl Bench {
@@ -51,7 +62,12 @@ impl Bench {
         Self {
             server: Server::start(Duration::ZERO, Box::new(|_, _| None)),
             folder: tempfile::tempdir().unwrap(),
+            most: MAX_REQUESTS,
         }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("batch.json")
     }
 
     fn set(&self, ends_as: &'static str, work: Work) {
@@ -67,19 +83,15 @@ impl Bench {
     /// One step of a process that opens everything anew and ends.
     fn step(&self, requests: &[Request], caps: &Caps) -> Result<BatchStatus, BatchError> {
         let batches = Batches {
-            server: &client(&self.server.base),
-            state: &self.folder.path().join("batch.json"),
+            server: &BatchServer::new(&endpoint(&self.server.base), &limits()).unwrap(),
+            state: &self.state(),
             prompt: &prompt(),
             prices: &HALF,
             caps,
+            most_requests: self.most,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
         let mut journal = self.journal();
-        runtime
-            .unwrap()
-            .block_on(batches.advance(requests, &mut journal))
+        runtime().block_on(batches.advance(requests, &mut journal))
     }
 
     fn end(&self, requests: &[Request]) -> Collected {
@@ -217,13 +229,11 @@ fn lines_out_of_order_twice_damaged_or_of_others_are_told_apart() {
 }
 
 #[test]
-fn killed_after_an_upload_or_a_creation_nothing_is_sent_twice() {
+fn what_was_made_and_answered_with_500_is_not_made_twice() {
     for point in ["files", "batches"] {
         let (bench, requests) = (Bench::new(), requests(8));
         bench.server.record.lock().unwrap().batches.die_after = Some(point);
-        // The server has it, and the process does not know.
-        let error = bench.step(&requests, &Caps::default()).unwrap_err();
-        assert!(error.to_string().contains("status 500"), "{error}");
+        // The server has it and says 500: the next attempt finds it.
         assert_eq!(bench.end(&requests).answered, 8, "{point}");
         assert_eq!(bench.uploads_and_batches(), (1, 1), "{point}");
         assert_eq!(bench.journal().maybe_paid().tokens(), 0);
@@ -244,4 +254,236 @@ fn a_batch_keeps_to_the_cap() {
     bench.step(&requests, &caps).unwrap();
     let record = bench.server.record.lock().unwrap();
     assert_eq!(record.batches.files[0].1.lines().count(), 3);
+}
+
+#[test]
+fn answers_to_what_is_no_longer_asked_are_recorded_with_what_was_asked() {
+    let (bench, requests) = (Bench::new(), requests(9));
+    bench.step(&requests[..6], &Caps::default()).unwrap();
+    // The images, the prompt and the prices have changed.
+    let other = Prices {
+        input: 9.0,
+        output: 9.0,
+    };
+    let prompt = Prompt {
+        version: 4,
+        sha256: "cd".repeat(32),
+        ..prompt()
+    };
+    let mut ended = None;
+    for _ in 0..10 {
+        let server = BatchServer::new(&endpoint(&bench.server.base), &limits()).unwrap();
+        let batches = Batches {
+            server: &server,
+            state: &bench.state(),
+            prompt: &prompt,
+            prices: &other,
+            caps: &Caps::default(),
+            most_requests: bench.most,
+        };
+        let mut journal = bench.journal();
+        let status = runtime().block_on(batches.advance(&requests[7..], &mut journal));
+        if let BatchStatus::Ended(collected) = status.unwrap() {
+            ended = Some(collected);
+            break;
+        }
+    }
+    let collected = ended.unwrap();
+    assert_eq!((collected.answered, collected.unknown.len()), (6, 0));
+    assert_eq!(bench.uploads_and_batches(), (1, 1));
+    // Read from the file itself: key, body and prompt are those of then.
+    let text = std::fs::read_to_string(bench.folder.path().join("journal.jsonl")).unwrap();
+    let mut recorded: Vec<(String, serde_json::Value)> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|mut line| line["entry"]["answered"].take())
+        .filter(|answered| !answered.is_null())
+        .map(|answered| {
+            assert_eq!(answered["prompt"]["version"], 3);
+            assert_eq!(answered["prompt"]["sha256"], "ab".repeat(32));
+            let key = answered["key"].as_str().unwrap().to_owned();
+            (key, answered["request"].clone())
+        })
+        .collect();
+    let mut expected: Vec<(String, serde_json::Value)> = requests[..6]
+        .iter()
+        .map(|request| (request.key().0, request.body()))
+        .collect();
+    recorded.sort_by(|a, b| a.0.cmp(&b.0));
+    expected.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(recorded, expected);
+    // At the prices of then: 0.075 dollars a million tokens, not 9.
+    assert!(bench.journal().paid().pico_usd.0 < 6 * 1_000 * 300_000);
+    assert_eq!(bench.journal().maybe_paid().tokens(), 0);
+    // All files but the lock are gone.
+    let mut left: Vec<String> = std::fs::read_dir(bench.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["batch.json.lock", "journal.jsonl"]);
+}
+
+#[test]
+fn what_was_planned_and_never_made_is_dropped_when_something_else_is_asked() {
+    let (bench, requests) = (Bench::new(), requests(6));
+    // All attempts at the first list fail.
+    bench.server.record.lock().unwrap().refuse = vec![503; 3];
+    let error = bench.step(&requests[..4], &Caps::default()).unwrap_err();
+    assert!(error.to_string().contains("status 503"), "{error}");
+    assert!(bench.journal().maybe_paid().tokens() > 0);
+    assert_eq!(bench.end(&requests[4..]).answered, 2);
+    assert_eq!(bench.uploads_and_batches(), (1, 1));
+    let journal = bench.journal();
+    assert_eq!(journal.maybe_paid().tokens(), 0);
+    assert!(journal.failure(&requests[0].key()).is_some());
+}
+
+#[test]
+fn every_call_is_tried_again_after_429_and_5xx() {
+    let (bench, requests) = (Bench::new(), requests(5));
+    let mut ended = None;
+    for round in 0..10 {
+        // Two failures before each step: the third attempt is the last.
+        bench.server.record.lock().unwrap().refuse = vec![[429, 500, 502, 503][round % 4]; 2];
+        if let BatchStatus::Ended(collected) = bench.step(&requests, &Caps::default()).unwrap() {
+            ended = Some(collected);
+            break;
+        }
+    }
+    assert_eq!(ended.unwrap().answered, 5);
+    let record = bench.server.record.lock().unwrap();
+    assert_eq!(record.batches.batches.len(), 1);
+}
+
+#[test]
+fn a_refused_batch_leaves_nothing_under_way_and_says_why() {
+    for (at, call) in [(1, "POST /files"), (3, "POST /batches")] {
+        let (bench, requests) = (Bench::new(), requests(4));
+        {
+            let mut record = bench.server.record.lock().unwrap();
+            record.refuse_at = Some((at, 413));
+        }
+        let error = bench.step(&requests, &Caps::default()).unwrap_err();
+        assert!(matches!(error, BatchError::Refused { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(call) && text.contains("status 413"), "{text}");
+        assert!(!bench.state().exists());
+        assert_eq!(bench.journal().maybe_paid().tokens(), 0);
+        assert_eq!(bench.end(&requests).answered, 4);
+    }
+}
+
+#[test]
+fn more_than_a_batch_holds_goes_into_the_next() {
+    let (mut bench, requests) = (Bench::new(), requests(10));
+    bench.most = 4;
+    let ends = [(); 3].map(|()| bench.end(&requests).answered);
+    assert_eq!(ends, [4, 4, 2]);
+    assert_eq!(bench.uploads_and_batches(), (3, 3));
+    assert_eq!(
+        bench.step(&requests, &Caps::default()).unwrap(),
+        BatchStatus::Nothing
+    );
+    let record = bench.server.record.lock().unwrap();
+    let lines = |at: usize| record.batches.files[at].1.lines().count();
+    let uploads = record.batches.files.iter();
+    let uploads = uploads
+        .filter(|(name, _)| name.starts_with("miss-"))
+        .count();
+    assert_eq!((uploads, lines(0)), (3, 4));
+}
+
+#[test]
+fn a_batch_in_use_elsewhere_at_another_server_or_damaged_is_left_alone() {
+    let (bench, requests) = (Bench::new(), requests(3));
+    bench.step(&requests, &Caps::default()).unwrap();
+    let lock = std::fs::File::open(bench.folder.path().join("batch.json.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let error = bench.step(&requests, &Caps::default()).unwrap_err();
+    assert!(matches!(error, BatchError::InUse { .. }), "{error}");
+    drop(lock);
+    let saved = std::fs::read_to_string(bench.state()).unwrap();
+    let elsewhere = saved.replace(&bench.server.base, "https://other.example/v1");
+    assert_ne!(elsewhere, saved);
+    std::fs::write(bench.state(), elsewhere).unwrap();
+    let error = bench.step(&requests, &Caps::default()).unwrap_err();
+    assert!(matches!(error, BatchError::OtherServer { .. }), "{error}");
+    std::fs::write(bench.state(), &saved[..saved.len() / 2]).unwrap();
+    let error = bench.step(&requests, &Caps::default()).unwrap_err();
+    assert!(matches!(error, BatchError::State { .. }), "{error}");
+    std::fs::write(bench.state(), &saved).unwrap();
+    // Other lines under the same keys would be recorded as what was asked.
+    let lines = bench.folder.path().join("batch.json.requests");
+    let kept = std::fs::read_to_string(&lines).unwrap();
+    std::fs::write(&lines, kept.replace("small", "large")).unwrap();
+    let mut error = None;
+    for _ in 0..10 {
+        error = bench.step(&requests, &Caps::default()).err();
+        if error.is_some() {
+            break;
+        }
+    }
+    let error = error.unwrap();
+    assert!(error.to_string().contains("not the requests of this batch"));
+    std::fs::write(&lines, kept).unwrap();
+    assert_eq!(bench.end(&requests).answered, 3);
+    assert_eq!(bench.uploads_and_batches(), (1, 1));
+}
+
+#[test]
+fn the_key_goes_with_every_call_to_a_safe_address_only_and_shows_nowhere() {
+    let (bench, requests) = (Bench::new(), requests(3));
+    let file = bench.folder.path().join("key");
+    std::fs::write(&file, "sk-batch-0042").unwrap();
+    let mut with_key = endpoint(&bench.server.base);
+    with_key.key_file = Some(file);
+    for unsafe_base in ["http://10.0.0.1/v1", "https://u:p@a.example/v1"] {
+        let mut endpoint = with_key.clone();
+        endpoint.base_url = unsafe_base.into();
+        assert!(BatchServer::new(&endpoint, &limits()).is_err());
+    }
+    // The server says the key in answers and in errors.
+    bench.set(
+        "completed",
+        Box::new(|lines| {
+            let good = line(&lines[0]).replace("This is", "sk-batch-0042 is");
+            assert!(good.contains("sk-batch"));
+            let error = serde_json::json!({ "message": "bad key sk-batch-0042" });
+            let bad = serde_json::json!({ "custom_id": lines[1].0, "error": error });
+            let odd = "{\"custom_id\":\"sk-batch-0042\"}\n";
+            (format!("{good}{bad}\n{odd}"), String::new())
+        }),
+    );
+    let server = BatchServer::new(&with_key, &limits()).unwrap();
+    let batches = Batches {
+        server: &server,
+        state: &bench.state(),
+        prompt: &prompt(),
+        prices: &HALF,
+        caps: &Caps::default(),
+        most_requests: bench.most,
+    };
+    let mut journal = bench.journal();
+    let mut shown = format!("{batches:?}");
+    for _ in 0..10 {
+        let status = runtime().block_on(batches.advance(&requests, &mut journal));
+        let status = status.unwrap();
+        shown.push_str(&format!("{status:?}"));
+        if let BatchStatus::Ended(collected) = status {
+            assert_eq!((collected.answered, collected.failed), (1, 1));
+            break;
+        }
+        shown.push_str(&std::fs::read_to_string(bench.state()).unwrap());
+    }
+    let path = bench.folder.path().join("journal.jsonl");
+    shown.push_str(&std::fs::read_to_string(path).unwrap());
+    assert!(shown.contains("bad key [key]"));
+    assert!(!shown.contains("sk-batch"));
+    let record = bench.server.record.lock().unwrap();
+    assert!(record.received.len() > 5);
+    for received in &record.received {
+        let header = received.header("authorization");
+        assert_eq!(header, Some("Bearer sk-batch-0042"), "{}", received.target);
+    }
 }

@@ -203,6 +203,11 @@ async fn silence_and_slow_drips_end() {
     // A byte every 0.1 s keeps the read timeout from ending it; whole it would take half a minute.
     let drip = || Reply::Drip(Duration::from_millis(100), ok());
     let silence = || Reply::After(Duration::from_secs(30), ok());
+    // A head, and nothing for a long time.
+    let stall = || {
+        let piece = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n".to_vec();
+        Reply::Stall(piece)
+    };
     let whole = Limits {
         timeout_seconds: 1,
         ..quick()
@@ -215,7 +220,7 @@ async fn silence_and_slow_drips_end() {
     let (a, b, c) = tokio::join!(
         after(drip, &whole),
         after(silence, &whole),
-        after(silence, &read)
+        after(stall, &read)
     );
     for (outcome, seen) in [a, b, c] {
         assert!(outcome.is_ok());
@@ -226,6 +231,11 @@ async fn silence_and_slow_drips_end() {
             "{gap:?}"
         );
     }
+    // An answer is written before its head is sent: that is no silence.
+    let late = || Reply::After(Duration::from_secs(2), ok());
+    let (outcome, seen) = after(late, &read).await;
+    assert!(outcome.is_ok());
+    assert_eq!(seen.len(), 1);
     // Slow, but within the time of an attempt, and never silent for long: an answer.
     let slow = || Reply::Drip(Duration::from_millis(4), ok());
     let (outcome, seen) = after(
@@ -270,8 +280,8 @@ async fn the_server_is_given_the_time_it_asks_for() {
     // A date has whole seconds, so up to one less is left of it when it comes.
     for (name, value, least, most) in [
         ("Retry-After", "1".to_owned(), 1_000, 10_000),
-        ("Retry-After", date(3), 1_900, 10_000),
-        ("Retry-After", date(0), 0, 10_000),
+        ("Retry-After", "date 2".into(), 900, 10_000),
+        ("Retry-After", "date 0".into(), 0, 10_000),
         ("retry-after-ms", "700".into(), 700, 10_000),
         // No more than the longest pause, and nothing absurd.
         ("Retry-After", "86400".into(), 2_000, 20_000),
@@ -283,7 +293,11 @@ async fn the_server_is_given_the_time_it_asks_for() {
                 longest_pause_seconds: 2,
                 ..quick()
             };
-            let bytes = error(status, &[(name, &value)]);
+            let sent = match value.strip_prefix("date ") {
+                Some(seconds) => date(seconds.parse().unwrap()),
+                None => value.clone(),
+            };
+            let bytes = error(status, &[(name, &sent)]);
             let (outcome, seen) = after(move || Reply::Now(bytes.clone()), &limits).await;
             assert!(outcome.is_ok());
             let gap = gap(&seen).as_millis();

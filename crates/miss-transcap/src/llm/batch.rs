@@ -1,47 +1,77 @@
 //! Batch mode: requests as a file, answers within a day, at half the price where the server says so (the price is
 //! configuration: [`Prices`]).
 //!
-//! A file of state beside the journal says how far a batch has come, so that a process that was killed goes on with
-//! the same batch. What was done and not yet written down is found again on the server, by the name of the file, which
-//! is the hash of its lines, and by the file of the batch: nothing is uploaded or created twice.
+//! Files beside the journal say how far a batch has come and what was asked, so that a process that was killed goes on
+//! with the same batch, and every answer is recorded, whatever was changed in between. What was done and not yet
+//! written down is found again on the server, by the name of the file, which is the hash of its lines, and by the file
+//! of the batch: nothing is uploaded or created twice.
 
 mod lines;
 mod server;
+mod state;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use lines::{Lines, batch_lines};
+pub use lines::batch_lines;
 pub use server::BatchServer;
 
 use crate::journal::{Answered, Journal, JournalError, PromptName};
-use crate::llm::{Key, Prompt, Request, Usage};
-use crate::price::{Caps, Ledger, Prices, Reserved, Spent};
+use crate::llm::wire::Asked;
+use crate::llm::{Failure, Key, Prompt, Request};
+use crate::price::{Caps, Ledger, Prices, Reserved};
+use lines::Lines;
+use state::{Planned, State, Store, body_of};
 
 const ENDPOINT: &str = "/v1/chat/completions";
-/// OpenAI's limits on one batch file are 50,000 requests and 200 MB.
-const MAX_REQUESTS: usize = 50_000;
+/// The most requests of one batch: OpenAI's limit.
+pub const MAX_REQUESTS: usize = 50_000;
+/// OpenAI's limit on a batch file is 200 MB.
 const MAX_BYTES: usize = 190_000_000;
-/// A state of so many keys is smaller.
-const MAX_STATE: u64 = 16 << 20;
 
 /// Why a batch cannot go on. What was written to the journal is kept; the state says where to go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// The server did not do what it was asked to.
-    #[error("{call}: {message}; run again to go on with the same batch")]
+    /// The server did not do what it was asked to, after all attempts.
+    #[error("{call}: {failure}; run again to go on with the same batch")]
     Server {
         /// Method and path.
-        call: String,
+        call: &'static str,
         /// What was wrong.
-        message: String,
+        failure: Failure,
     },
-    /// The file of state cannot be read or written.
+    /// The server does not want this batch. Nothing is under way.
+    #[error(
+        "{call}: {failure}; nothing was asked: mend what the server says, or put fewer requests into a batch, and run again"
+    )]
+    Refused {
+        /// Method and path.
+        call: &'static str,
+        /// What the server said.
+        failure: Failure,
+    },
+    /// A request does not fit into a file by itself.
+    #[error("request {0} is longer than {MAX_BYTES} bytes; shorten the prompt")]
+    TooLong(String),
+    /// Another process has the batch.
+    #[error("the batch state {} is in use by another run; wait for its end, or name another state", path.display())]
+    InUse {
+        /// The state.
+        path: PathBuf,
+    },
+    /// The batch under way is elsewhere.
+    #[error("the batch of the state {} is at {base_url}; name that server, or another state", path.display())]
+    OtherServer {
+        /// The state.
+        path: PathBuf,
+        /// Where it is.
+        base_url: String,
+    },
+    /// The files of state cannot be read or written.
     #[error("the batch state {}: {message}; restore it, or delete it to ask anew", path.display())]
     State {
         /// The file.
@@ -52,28 +82,6 @@ pub enum BatchError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
-}
-
-impl BatchError {
-    fn said(call: &str, message: &str) -> Self {
-        Self::Server {
-            call: call.to_owned(),
-            message: message.to_owned(),
-        }
-    }
-
-    /// Without the address, which may have a user's name in it, and with the cause that reqwest hides.
-    fn of(call: &str, error: &reqwest::Error) -> Self {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(next) = cause.source() {
-            cause = next;
-        }
-        let message = match cause.downcast_ref::<reqwest::Error>() {
-            Some(_) => "no response".to_owned(),
-            None => cause.to_string(),
-        };
-        Self::said(call, &message)
-    }
 }
 
 /// How a batch stands.
@@ -92,6 +100,8 @@ pub enum BatchStatus {
     Ended(Collected),
     /// There is no batch, and nothing to ask.
     Nothing,
+    /// There is no batch, and the cap on this leaves no room for one.
+    Capped(&'static str),
 }
 
 /// What came of a batch.
@@ -99,9 +109,11 @@ pub enum BatchStatus {
 pub struct Collected {
     /// `completed`, `expired`, `failed` or `cancelled`.
     pub status: String,
+    /// What the server says of the batch as a whole, as why it has failed.
+    pub message: Option<String>,
     /// Answers new in the journal.
     pub answered: usize,
-    /// Answers that the journal had already.
+    /// Answers to requests that were answered before.
     pub had: usize,
     /// Requests that the server says have failed; a later run may ask them again.
     pub failed: usize,
@@ -109,29 +121,10 @@ pub struct Collected {
     pub missing: usize,
     /// Lines whose request had a line before.
     pub repeated: usize,
-    /// Ids of nothing that was asked for.
+    /// Ids of nothing that was asked for, cut to a readable length.
     pub unknown: Vec<String>,
     /// Lines that cannot be read: number, and why.
     pub damaged: Vec<(usize, String)>,
-}
-
-/// How far a batch has come, as it is on disk. It is written before each step that costs.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct State {
-    /// SHA-256 of the lines: the name of the file on the server.
-    sha256: String,
-    /// The keys of the requests in it.
-    keys: Vec<Key>,
-    /// The journal has been told.
-    #[serde(default)]
-    started: bool,
-    /// Id of the uploaded file.
-    #[serde(default)]
-    file: Option<String>,
-    /// Id of the batch.
-    #[serde(default)]
-    batch: Option<String>,
 }
 
 /// One batch after another, with what is needed to run them.
@@ -139,20 +132,25 @@ struct State {
 pub struct Batches<'a> {
     /// Where.
     pub server: &'a BatchServer,
-    /// The file of state; there while a batch is under way.
+    /// The file of state, there while a batch is under way; two more lie beside it, with `.requests` and `.lock` after
+    /// its name.
     pub state: &'a Path,
     /// The prompt that the requests are made from.
     pub prompt: &'a Prompt,
-    /// What they cost: of batches, often half.
+    /// What they cost: in batches, often half.
     pub prices: &'a Prices,
     /// What may be spent: requests that might pass it are left out.
     pub caps: &'a Caps,
+    /// The most requests of one batch, the rest being left for the next: fewer than [`MAX_REQUESTS`] where the server
+    /// limits the tokens that may wait.
+    pub most_requests: usize,
 }
 
 impl Batches<'_> {
     /// Brings the batch under way one step further: asks how it stands and, if it is over, takes its answers into the
-    /// journal. Where there is none, makes one of those of `requests` that the journal has not. Call this with the
-    /// same requests until it says [`BatchStatus::Ended`], some minutes apart.
+    /// journal. Where there is none, makes one of those of `requests` that the journal has not. Call this until it
+    /// says [`BatchStatus::Ended`], some minutes apart, and again for what is still open then. A batch that the
+    /// server has is gone on with whatever `requests` are by then; one that it has not is dropped if they are others.
     ///
     /// # Errors
     /// [`BatchError`]; call again to go on.
@@ -161,48 +159,59 @@ impl Batches<'_> {
         requests: &[Request],
         journal: &mut Journal,
     ) -> Result<BatchStatus, BatchError> {
-        let mut state = match self.read()? {
+        let store = Store::open(self.state)?;
+        let mut under_way = store.read()?;
+        if let Some(state) = &under_way {
+            if state.base_url != self.server.base_url() {
+                return Err(BatchError::OtherServer {
+                    path: self.state.to_owned(),
+                    base_url: state.base_url.clone(),
+                });
+            }
+            if state.batch.is_none() && !wanted(state, requests, journal) {
+                under_way = self.unless_lost(under_way, &store, journal).await?;
+            }
+        }
+        let mut state = match under_way {
             Some(state) => state,
-            None => match self.plan(requests, journal)? {
-                Some(state) => state,
-                None => return Ok(BatchStatus::Nothing),
+            None => match self.plan(requests, journal, &store)? {
+                Ok(state) => state,
+                Err(status) => return Ok(status),
             },
         };
-        let by_key: HashMap<Key, &Request> = requests
-            .iter()
-            .map(|request| (request.key(), request))
-            .collect();
         let id = match &state.batch {
             Some(id) => id.clone(),
-            None => self.submit(&mut state, &by_key, journal).await?,
+            None => self.submit(&mut state, &store, journal).await?,
         };
-        let batch = self.server.batch(&id).await?;
-        let status = batch["status"].as_str().unwrap_or("unknown").to_owned();
-        if !matches!(
-            status.as_str(),
-            "completed" | "expired" | "failed" | "cancelled"
-        ) {
+        let batch = self.server.batch(&id).await;
+        let batch = batch.map_err(|failure| at("GET /batches", failure))?;
+        let status = batch["status"].as_str().unwrap_or("unknown");
+        if !matches!(status, "completed" | "expired" | "failed" | "cancelled") {
             let count = |name: &str| batch["request_counts"][name].as_u64().unwrap_or(0);
             return Ok(BatchStatus::Waiting {
-                status,
-                done: count("completed") + count("failed"),
+                status: self.server.told(status),
+                done: count("completed").saturating_add(count("failed")),
                 all: count("total"),
             });
         }
-        let collected = self
-            .collect(&state, &batch, status, &by_key, journal)
-            .await?;
+        let collected = self.collect(&state, &store, &batch, journal).await?;
         // Only now: killed before, the answers are downloaded again and found to be in the journal.
-        std::fs::remove_file(self.state).map_err(|error| self.wrong(&error.to_string()))?;
+        store.remove()?;
         Ok(BatchStatus::Ended(collected))
     }
 
     /// The requests of the next batch: those without an answer, as far as caps and the size of a file allow.
-    fn plan(&self, requests: &[Request], journal: &Journal) -> Result<Option<State>, BatchError> {
+    fn plan(
+        &self,
+        requests: &[Request],
+        journal: &Journal,
+        store: &Store,
+    ) -> Result<Result<State, BatchStatus>, BatchError> {
         let mut spent = journal.paid();
         spent += journal.maybe_paid();
         let mut ledger = Ledger::new(self.caps, spent);
-        let (mut chosen, mut keys, mut bytes) = (String::new(), Vec::new(), 0);
+        let most = self.most_requests.clamp(1, MAX_REQUESTS);
+        let (mut lines, mut planned) = (String::new(), Vec::new());
         let mut seen = HashSet::new();
         for request in requests {
             let key = request.key();
@@ -210,142 +219,193 @@ impl Batches<'_> {
                 continue;
             }
             let line = lines::line_of(request);
-            bytes += line.len();
-            let allowed = ledger.reserve(self.prices.at_most(request));
-            if keys.len() == MAX_REQUESTS || bytes > MAX_BYTES || allowed != Reserved::Yes {
+            if line.len() > MAX_BYTES {
+                return Err(BatchError::TooLong(key.0));
+            }
+            if planned.len() == most || lines.len() + line.len() > MAX_BYTES {
                 break;
             }
-            chosen.push_str(&line);
-            keys.push(key);
+            let at_most = self.prices.at_most(request);
+            match ledger.reserve(at_most) {
+                Reserved::Yes => {}
+                Reserved::Never(cap) if planned.is_empty() => {
+                    return Ok(Err(BatchStatus::Capped(cap)));
+                }
+                Reserved::Never(_) | Reserved::Later => break,
+            }
+            lines.push_str(&line);
+            planned.push(Planned {
+                key,
+                asked: Asked::of(request),
+                at_most,
+            });
         }
-        if keys.is_empty() {
-            return Ok(None);
+        if planned.is_empty() {
+            return Ok(Err(BatchStatus::Nothing));
         }
-        // The time makes a later batch of the same lines another file.
-        let name = format!("{}{chosen}", now());
+        let now = now();
         let state = State {
-            sha256: miss_data::file::sha256_hex(name.as_bytes()),
-            keys,
+            base_url: self.server.base_url().to_owned(),
+            prompt: PromptName {
+                id: self.prompt.id.clone(),
+                version: self.prompt.version,
+                sha256: self.prompt.sha256.clone(),
+            },
+            prices: *self.prices,
+            planned: now,
+            sha256: State::sum(now, &lines),
+            requests: planned,
             started: false,
             file: None,
             batch: None,
         };
-        self.write(&state)?;
-        Ok(Some(state))
+        store.begin(&state, &lines)?;
+        Ok(Ok(state))
+    }
+
+    /// The state, unless the server has no batch of it: then that is given up.
+    async fn unless_lost(
+        &self,
+        state: Option<State>,
+        store: &Store,
+        journal: &mut Journal,
+    ) -> Result<Option<State>, BatchError> {
+        let Some(state) = state else { return Ok(None) };
+        let file = match (&state.file, state.started) {
+            (Some(file), _) => Some(file.clone()),
+            (None, false) => None,
+            (None, true) => {
+                let found = self.server.find_file(&state.name()).await;
+                found.map_err(|failure| at("GET /files", failure))?
+            }
+        };
+        if let Some(file) = file {
+            let found = self.server.find_batch(&file).await;
+            if found
+                .map_err(|failure| at("GET /batches", failure))?
+                .is_some()
+            {
+                return Ok(Some(state));
+            }
+        }
+        give_up(
+            &state,
+            "planned for a batch that was not made",
+            store,
+            journal,
+        )?;
+        Ok(None)
     }
 
     async fn submit(
         &self,
         state: &mut State,
-        by_key: &HashMap<Key, &Request>,
+        store: &Store,
         journal: &mut Journal,
     ) -> Result<String, BatchError> {
-        let chosen: Vec<&Request> = state
-            .keys
-            .iter()
-            .filter_map(|key| by_key.get(key).copied())
-            .collect();
-        if chosen.len() < state.keys.len() {
-            return Err(self.wrong("it is of other requests, and they are not sent yet"));
-        }
-        if !state.started {
-            for (key, request) in state.keys.iter().zip(&chosen) {
-                journal.started(key, self.prices.at_most(request))?;
-            }
-            journal.sync()?;
-            state.started = true;
-            self.write(state)?;
-        }
         let file = match &state.file {
             Some(file) => file.clone(),
             None => {
-                let name = format!("miss-{}.jsonl", state.sha256);
-                let file = match self.server.find_file(&name).await? {
-                    Some(file) => file,
-                    None => {
-                        let text = chosen.iter().map(|request| lines::line_of(request));
-                        self.server.upload(&name, text.collect()).await?
-                    }
+                let lines = store.lines(state)?;
+                // Killed while it told the journal, it does not tell it again.
+                let told = match state.started {
+                    true => open(journal),
+                    false => HashSet::new(),
                 };
-                state.file = Some(file.clone());
-                self.write(state)?;
-                file
+                state.started = true;
+                store.write(state)?;
+                let new = |planned: &&Planned| !told.contains(&planned.key);
+                for planned in state.requests.iter().filter(new) {
+                    journal.started(&planned.key, planned.at_most)?;
+                }
+                journal.sync()?;
+                let call = "POST /files";
+                let made = self.server.upload(&state.name(), &lines).await;
+                match made.map_err(|failure| at(call, failure))? {
+                    Ok(file) => {
+                        state.file = Some(file.clone());
+                        store.write(state)?;
+                        file
+                    }
+                    Err(failure) => return Err(refused(call, failure, state, store, journal)),
+                }
             }
         };
-        let batch = match self.server.find_batch(&file).await? {
-            Some(batch) => batch,
-            None => self.server.create(&file).await?,
-        };
-        state.batch = Some(batch.clone());
-        self.write(state)?;
-        Ok(batch)
+        let call = "POST /batches";
+        let made = self.server.create(&file).await;
+        match made.map_err(|failure| at(call, failure))? {
+            Ok(batch) => {
+                state.batch = Some(batch.clone());
+                store.write(state)?;
+                Ok(batch)
+            }
+            Err(failure) => Err(refused(call, failure, state, store, journal)),
+        }
     }
 
     async fn collect(
         &self,
         state: &State,
+        store: &Store,
         batch: &Value,
-        status: String,
-        by_key: &HashMap<Key, &Request>,
         journal: &mut Journal,
     ) -> Result<Collected, BatchError> {
-        let keys: HashSet<&Key> = state.keys.iter().collect();
-        // Answers to requests that are no longer wanted are paid for, but nobody knows what they say.
-        let most = |key: &Key| {
-            let request = keys.contains(key).then(|| by_key.get(key)).flatten()?;
-            let Spent { input, output, .. } = self.prices.at_most(request);
-            Some(Usage {
-                input,
-                output,
-                estimated: true,
-            })
-        };
+        let text = store.lines(state)?;
+        let sent = text.lines().zip(&state.requests);
+        let sent: HashMap<&Key, &str> = sent.map(|(line, planned)| (&planned.key, line)).collect();
+        let asked = state.requests.iter();
+        let asked: HashMap<&Key, Asked> = asked.map(|one| (&one.key, one.asked)).collect();
         let (mut lines, mut seen) = (Lines::default(), HashSet::new());
         for name in ["output_file_id", "error_file_id"] {
-            let named = serde_json::json!({ "id": batch[name] });
-            if batch[name].as_str().is_some_and(|id| !id.is_empty()) {
-                let file = server::id("GET /batches", &named)?;
-                lines.read(&self.server.content(&file).await?, &most, &mut seen);
+            let failed = |failure| at("GET /files", failure);
+            if let Some(file) = self.server.id_in(batch, name).map_err(failed)? {
+                let content = self.server.content(&file).await.map_err(failed)?;
+                lines.read(&content, &asked, &mut seen);
             }
         }
         let time = |name: &str| batch[name].as_f64();
         let seconds = time("created_at").zip(time("completed_at"));
         let seconds = seconds.map_or(0.0, |(start, end)| (end - start).max(0.0));
+        let told = |text: &str| self.server.told(text);
         let mut collected = Collected {
-            status,
+            status: batch["status"].as_str().unwrap_or_default().to_owned(),
+            message: batch["errors"]["data"][0]["message"].as_str().map(told),
             failed: lines.failed.len(),
             repeated: lines.repeated.len(),
-            unknown: lines.unknown,
+            unknown: lines.unknown.iter().map(|id| told(id)).collect(),
             damaged: lines.damaged,
             ..Collected::default()
         };
-        for (key, answer) in lines.answered {
-            let Some(request) = by_key.get(&key).filter(|_| journal.get(&key).is_none()) else {
+        for (key, mut answer) in lines.answered {
+            if journal.get(&key).is_some() {
                 collected.had += 1;
                 continue;
-            };
+            }
+            let scrub = |text: String| self.server.scrub(&text);
+            answer.content = scrub(answer.content);
+            answer.refusal = answer.refusal.map(scrub);
+            answer.model = answer.model.map(scrub);
             journal.answer(Answered {
-                request: request.body(),
-                prompt: PromptName {
-                    id: self.prompt.id.clone(),
-                    version: self.prompt.version,
-                    sha256: self.prompt.sha256.clone(),
-                },
+                request: sent.get(&key).map_or(Value::Null, |line| body_of(line)),
+                prompt: state.prompt.clone(),
                 seconds,
                 when: now(),
-                paid: self.prices.of(answer.usage.input, answer.usage.output),
+                paid: state.prices.of(answer.usage.input, answer.usage.output),
                 key,
                 answer,
             })?;
             collected.answered += 1;
         }
         // Killed here and run again, each is noted once.
-        let open: HashSet<Key> = journal.in_flight().into_iter().cloned().collect();
+        let open = open(journal);
         // A line of the error file is not paid for.
         for (key, reason) in lines.failed.iter().filter(|(key, _)| open.contains(key)) {
-            journal.failed(key, reason, false)?;
+            journal.failed(key, &told(reason), false)?;
         }
-        for key in state.keys.iter().filter(|key| !seen.contains(*key)) {
+        for Planned { key, .. } in &state.requests {
+            if seen.contains(key) {
+                continue;
+            }
             if open.contains(key) {
                 // What was not done in time is not paid for; what came damaged may be.
                 let paid = collected.status == "completed" || !collected.damaged.is_empty();
@@ -357,35 +417,54 @@ impl Batches<'_> {
         journal.sync()?;
         Ok(collected)
     }
+}
 
-    fn wrong(&self, message: &str) -> BatchError {
-        BatchError::State {
-            path: self.state.to_owned(),
-            message: message.to_owned(),
+/// Whether all that a batch would ask is still asked for and unanswered.
+fn wanted(state: &State, requests: &[Request], journal: &Journal) -> bool {
+    let wanted: HashSet<Key> = requests.iter().map(Request::key).collect();
+    let mut planned = state.requests.iter();
+    planned.all(|one| wanted.contains(&one.key) && journal.get(&one.key).is_none())
+}
+
+fn open(journal: &Journal) -> HashSet<Key> {
+    journal.in_flight().into_iter().cloned().collect()
+}
+
+/// Ends a batch that the server does not have.
+fn give_up(
+    state: &State,
+    reason: &str,
+    store: &Store,
+    journal: &mut Journal,
+) -> Result<(), BatchError> {
+    if state.started {
+        let open = open(journal);
+        for Planned { key, .. } in &state.requests {
+            if open.contains(key) {
+                journal.failed(key, reason, false)?;
+            }
         }
+        journal.sync()?;
     }
+    store.remove()
+}
 
-    fn read(&self) -> Result<Option<State>, BatchError> {
-        let length = match std::fs::metadata(self.state) {
-            Ok(file) => file.len(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.wrong(&error.to_string())),
-        };
-        if length > MAX_STATE {
-            return Err(self.wrong("too large to be one"));
-        }
-        let text = std::fs::read(self.state).map_err(|error| self.wrong(&error.to_string()))?;
-        let state = serde_json::from_slice(&text);
-        state
-            .map(Some)
-            .map_err(|error| self.wrong(&error.to_string()))
+fn refused(
+    call: &'static str,
+    failure: Failure,
+    state: &State,
+    store: &Store,
+    journal: &mut Journal,
+) -> BatchError {
+    let reason = format!("the batch was refused: {failure}");
+    match give_up(state, &reason, store, journal) {
+        Ok(()) => BatchError::Refused { call, failure },
+        Err(error) => error,
     }
+}
 
-    fn write(&self, state: &State) -> Result<(), BatchError> {
-        let text = serde_json::to_vec(state).map_err(|error| self.wrong(&error.to_string()))?;
-        miss_data::file::write_atomic(self.state, &text)
-            .map_err(|error| self.wrong(&error.to_string()))
-    }
+fn at(call: &'static str, failure: Failure) -> BatchError {
+    BatchError::Server { call, failure }
 }
 
 fn now() -> u64 {

@@ -15,7 +15,7 @@ use super::answer::{Answer, Failure};
 use super::limits::{Gate, Limits};
 use super::request::{Endpoint, Key, Request};
 use super::secret::{Secret, SetUpError, base, is_loopback};
-use super::wire::{self, Body};
+use super::wire::{self, Asked, Body};
 
 /// A larger body is no answer to what is asked here.
 const MAX_BODY: usize = 4 << 20;
@@ -40,12 +40,22 @@ struct Inner {
 }
 
 /// What came of one attempt.
-enum Attempt<T> {
-    Done(T),
+pub(crate) type Attempt<T> = Result<T, Missed>;
+
+/// Why an attempt came to nothing.
+pub(crate) enum Missed {
     /// Trying again cannot help.
     Failed(Failure),
     /// It can, after at least so long.
     Again(Failure, Option<Duration>),
+}
+
+impl From<Missed> for Failure {
+    fn from(missed: Missed) -> Self {
+        match missed {
+            Missed::Failed(failure) | Missed::Again(failure, _) => failure,
+        }
+    }
 }
 
 impl Client {
@@ -98,7 +108,6 @@ impl Client {
             .default_headers(headers)
             .user_agent(concat!("miss-transcap/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(limits.timeout_seconds.min(30)))
-            .read_timeout(Duration::from_secs(limits.read_timeout_seconds))
             // Servers that close idle connections after 5 s are common.
             .pool_idle_timeout(Duration::from_secs(4))
             .build()
@@ -128,47 +137,80 @@ impl Client {
     /// [`Failure::Status`], [`Failure::Quota`] or [`Failure::Transport`].
     pub async fn send(&self, request: &Request) -> Result<Answer, Failure> {
         let (body, key, tokens) = (&request.body(), &request.key(), estimate(request));
-        self.repeat(&key.0, tokens, || async move {
-            let (status, headers, bytes) = match self
-                .exchange(Method::POST, "chat/completions", Some(body), Some(key))
-                .await
-            {
-                Ok(exchanged) => exchanged,
-                Err(failure) => return Attempt::Again(failure, None),
-            };
-            if status != StatusCode::OK {
-                return self.refused(status.as_u16(), &headers, &bytes);
-            }
-            let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
-                let told = wire::error_text(&bytes);
-                return Attempt::Again(self.broken(&format!("the body is not JSON: {told}")), None);
-            };
-            match wire::read(&value, request) {
-                Body::Answer(mut answer) => {
-                    answer.content = self.scrub(&answer.content);
-                    answer.refusal = answer.refusal.map(|text| self.scrub(&text));
-                    answer.model = answer.model.map(|text| self.scrub(&text));
-                    let used = answer.usage.input + answer.usage.output;
-                    self.inner.gate.correct(tokens, used);
-                    Attempt::Done(answer)
-                }
-                Body::Error {
-                    status: Some(status),
-                    ..
-                } => self.refused(status, &headers, &bytes),
-                Body::Error {
-                    status: None,
-                    message,
-                } => match self.quota(&bytes) {
-                    Some(failure) => Attempt::Failed(failure),
-                    None => Attempt::Again(self.broken(&message), None),
-                },
-                Body::Unreadable => {
-                    Attempt::Again(self.broken("the body is no chat response"), None)
-                }
-            }
+        self.repeat(&key.0, tokens, || {
+            self.chat(request, body, Some(key), tokens)
         })
         .await
+    }
+
+    /// One attempt at a chat: `body`, to be read as an answer to `request`.
+    async fn chat(
+        &self,
+        request: &Request,
+        body: &Value,
+        key: Option<&Key>,
+        tokens: u64,
+    ) -> Attempt<Answer> {
+        let (status, headers, bytes) = match self
+            .exchange(Method::POST, "chat/completions", Some(body), key)
+            .await
+        {
+            Ok(exchanged) => exchanged,
+            Err(failure) => return Err(Missed::Again(failure, None)),
+        };
+        if status != StatusCode::OK {
+            return self.refused(status.as_u16(), &headers, &bytes);
+        }
+        let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
+            let told = wire::error_text(&bytes);
+            return Err(Missed::Again(
+                self.broken(&format!("the body is not JSON: {told}")),
+                None,
+            ));
+        };
+        match wire::read(&value, Asked::of(request)) {
+            Body::Answer(mut answer) => {
+                answer.content = self.scrub(&answer.content);
+                answer.refusal = answer.refusal.map(|text| self.scrub(&text));
+                answer.model = answer.model.map(|text| self.scrub(&text));
+                let used = answer.usage.input + answer.usage.output;
+                self.inner.gate.correct(tokens, used);
+                Ok(answer)
+            }
+            Body::Error {
+                status: Some(status),
+                ..
+            } => self.refused(status, &headers, &bytes),
+            Body::Error {
+                status: None,
+                message,
+            } => match self.quota(&bytes) {
+                Some(failure) => Err(Missed::Failed(failure)),
+                None => Err(Missed::Again(self.broken(&message), None)),
+            },
+            Body::Unreadable => Err(Missed::Again(
+                self.broken("the body is no chat response"),
+                None,
+            )),
+        }
+    }
+
+    /// One attempt at `body` in place of the request's own, within the limits: for a probe.
+    pub(super) async fn try_chat(
+        &self,
+        request: &Request,
+        body: &Value,
+    ) -> Result<Answer, Failure> {
+        let tokens = estimate(request);
+        let attempt = self.chat(request, body, None, tokens);
+        self.once(tokens, attempt).await.map_err(Failure::from)
+    }
+
+    /// One attempt at reading from `path`, within the limits: for a probe.
+    pub(super) async fn try_get(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let attempt = self.attempt(self.builder(Method::GET, path), MAX_BODY);
+        let (_, bytes) = self.once(0, attempt).await?;
+        Ok(bytes)
     }
 
     /// [`send`](Self::send) as a run takes it.
@@ -183,28 +225,29 @@ impl Client {
         }
     }
 
-    /// One call within the limits, with the retries of [`send`](Self::send): for what is no chat, and costs no tokens.
-    pub(crate) async fn call(
+    /// One attempt at a call that is no chat and costs no tokens; its body may have `most` bytes.
+    pub(crate) async fn attempt(
         &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<(HeaderMap, Vec<u8>), Failure> {
-        let method = &method;
-        self.repeat(path, 0, || async move {
-            match self.exchange(method.clone(), path, body, None).await {
-                Err(failure) => Attempt::Again(failure, None),
-                Ok((status, headers, bytes)) if status.is_success() => {
-                    Attempt::Done((headers, bytes))
-                }
-                Ok((status, headers, bytes)) => self.refused(status.as_u16(), &headers, &bytes),
-            }
-        })
-        .await
+        request: reqwest::RequestBuilder,
+        most: usize,
+    ) -> Attempt<(HeaderMap, Vec<u8>)> {
+        match self.response(request, most).await {
+            Err(failure) => Err(Missed::Again(failure, None)),
+            Ok((status, headers, bytes)) if status.is_success() => Ok((headers, bytes)),
+            Ok((status, headers, bytes)) => self.refused(status.as_u16(), &headers, &bytes),
+        }
     }
 
-    /// Attempts, each with its place and within the rates.
-    async fn repeat<T, Tried: Future<Output = Attempt<T>>>(
+    /// An attempt in its place and within the rates.
+    async fn once<T>(&self, tokens: u64, attempt: impl Future<Output = Attempt<T>>) -> Attempt<T> {
+        // Given back while waiting to try again. The semaphore is never closed.
+        let _place = self.inner.places.acquire().await;
+        self.inner.gate.pass(tokens).await;
+        attempt.await
+    }
+
+    /// Attempts until one is the last. `name` makes the pauses its own.
+    pub(crate) async fn repeat<T, Tried: Future<Output = Attempt<T>>>(
         &self,
         name: &str,
         tokens: u64,
@@ -214,16 +257,11 @@ impl Client {
         let mut number = 0;
         loop {
             number += 1;
-            let outcome = {
-                // Given back while waiting to try again. The semaphore is never closed.
-                let _place = self.inner.places.acquire().await;
-                self.inner.gate.pass(tokens).await;
-                attempt().await
-            };
+            let outcome = self.once(tokens, attempt()).await;
             let (failure, at_least) = match outcome {
-                Attempt::Done(value) => return Ok(value),
-                Attempt::Failed(failure) => return Err(failure),
-                Attempt::Again(failure, at_least) => (failure, at_least),
+                Ok(value) => return Ok(value),
+                Err(Missed::Failed(failure)) => return Err(failure),
+                Err(Missed::Again(failure, at_least)) => (failure, at_least),
             };
             if number >= limits.attempts {
                 return Err(failure);
@@ -249,35 +287,41 @@ impl Client {
         if let Some(key) = key {
             request = request.header("Idempotency-Key", &key.0);
         }
-        self.response(request).await
+        self.response(request, MAX_BODY).await
     }
 
-    /// Sends what [`builder`](Self::builder) began and reads the whole response.
-    pub(crate) async fn response(
+    /// Sends what [`builder`](Self::builder) began and reads the whole response, of at most `most` bytes.
+    async fn response(
         &self,
         request: reqwest::RequestBuilder,
+        most: usize,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failure> {
         let limit = Duration::from_secs(self.inner.limits.timeout_seconds);
+        // Not for the head: an answer that is not streamed begins when all of it is written.
+        let silence = Duration::from_secs(self.inner.limits.read_timeout_seconds);
         let whole = async {
-            let mut response = request.send().await?;
+            let mut response = request.send().await.map_err(chain)?;
             let mut bytes = Vec::new();
-            while let Some(chunk) = response.chunk().await? {
-                if bytes.len() + chunk.len() > MAX_BODY {
-                    return Ok(None);
+            loop {
+                let chunk = tokio::time::timeout(silence, response.chunk()).await;
+                let chunk = chunk.map_err(|_| format!("silent for {} s", silence.as_secs()))?;
+                let Some(chunk) = chunk.map_err(chain)? else {
+                    break;
+                };
+                if bytes.len() + chunk.len() > most {
+                    return Err(format!("the body is larger than {most} bytes"));
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            Ok(Some((response.status(), response.headers().clone(), bytes)))
+            Ok((response.status(), response.headers().clone(), bytes))
         };
         match tokio::time::timeout(limit, whole).await {
             Err(_) => Err(self.broken(&format!("not whole after {} s", limit.as_secs()))),
-            Ok(Ok(Some(exchanged))) => Ok(exchanged),
-            Ok(Ok(None)) => Err(self.broken("the body is larger than 4 MiB")),
-            Ok(Err(error)) => Err(self.broken(&chain(error))),
+            Ok(exchanged) => exchanged.map_err(|what| self.broken(&what)),
         }
     }
 
-    /// A request to be filled, with the key in its headers.
+    /// A request to be filled, with the key in its headers. A query may follow the path.
     pub(crate) fn builder(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.inner.http.request(method, self.url(path))
     }
@@ -285,15 +329,15 @@ impl Client {
     /// What a status other than success means.
     fn refused<T>(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Attempt<T> {
         if let Some(failure) = self.quota(body) {
-            return Attempt::Failed(failure);
+            return Err(Missed::Failed(failure));
         }
         let message = self.told(&wire::error_text(body));
         if status == 402 {
-            return Attempt::Failed(Failure::Quota(message));
+            return Err(Missed::Failed(Failure::Quota(message)));
         }
         let failure = Failure::Status { status, message };
         if !matches!(status, 408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 529) {
-            return Attempt::Failed(failure);
+            return Err(Missed::Failed(failure));
         }
         let longest = Duration::from_secs(self.inner.limits.longest_pause_seconds);
         let asked = retry_after(headers, SystemTime::now()).map(|pause| pause.min(longest));
@@ -302,7 +346,7 @@ impl Client {
             let pause = asked.unwrap_or(Duration::from_secs(1)).min(longest);
             self.inner.gate.pause(pause);
         }
-        Attempt::Again(failure, asked)
+        Err(Missed::Again(failure, asked))
     }
 
     /// The failure of an account without money, whatever the status.
@@ -315,18 +359,23 @@ impl Client {
             .then(|| Failure::Quota(message()))
     }
 
-    fn broken(&self, what: &str) -> Failure {
+    /// How many requests may be under way.
+    pub(super) fn concurrency(&self) -> u32 {
+        self.inner.limits.concurrency
+    }
+
+    pub(crate) fn broken(&self, what: &str) -> Failure {
         Failure::Transport(self.told(what))
     }
 
     /// One line, shortened once the key is out of it: the start of a key tells much.
-    fn told(&self, text: &str) -> String {
+    pub(super) fn told(&self, text: &str) -> String {
         let text = self.scrub(text);
         let words: Vec<&str> = text.split_whitespace().collect();
         words.join(" ").chars().take(TOLD).collect()
     }
 
-    fn scrub(&self, text: &str) -> String {
+    pub(crate) fn scrub(&self, text: &str) -> String {
         match &self.inner.secret {
             Some(secret) => secret.scrub(text),
             None => text.to_owned(),
@@ -335,8 +384,13 @@ impl Client {
 
     fn url(&self, path: &str) -> Url {
         let mut url = self.inner.base.clone();
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
         let whole = format!("{}/{path}", url.path().trim_end_matches('/'));
         url.set_path(&whole);
+        url.set_query(query);
         if let Some(version) = &self.inner.azure_api_version {
             url.query_pairs_mut().append_pair("api-version", version);
         }

@@ -20,7 +20,7 @@ pub struct Limits {
     pub attempts: u32,
     /// Longest time for one attempt, in seconds.
     pub timeout_seconds: u64,
-    /// Longest silence of the server within an answer, in seconds.
+    /// Longest silence of the server once its answer has begun, in seconds.
     pub read_timeout_seconds: u64,
     /// First bound of the back-off, in milliseconds; it doubles with each attempt.
     pub backoff_milliseconds: u64,

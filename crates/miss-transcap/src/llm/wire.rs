@@ -21,11 +21,29 @@ pub(crate) enum Body {
     Unreadable,
 }
 
+/// How much was asked and allowed: what a server's count of tokens is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    /// Bytes of the messages.
+    pub(crate) bytes: u64,
+    /// Longest answer, in tokens.
+    pub(crate) max_tokens: u64,
+}
+
+impl Asked {
+    pub(crate) fn of(request: &Request) -> Self {
+        let bytes: usize = request.messages().iter().map(|one| one.content.len()).sum();
+        Self {
+            bytes: bytes as u64,
+            max_tokens: request.parameters().max_tokens.into(),
+        }
+    }
+}
+
 /// Reads a body that came with status 200.
-pub(crate) fn read(body: &Value, request: &Request) -> Body {
-    // Some routers put it into the choice.
-    let errors = [body.get("error"), body.pointer("/choices/0/error")];
-    if let Some(error) = errors.into_iter().flatten().find(|error| !error.is_null()) {
+pub(crate) fn read(body: &Value, asked: Asked) -> Body {
+    if let Some(error) = error_in(body) {
         return Body::Error {
             status: error.get("code").and_then(status),
             message: message(error),
@@ -39,7 +57,7 @@ pub(crate) fn read(body: &Value, request: &Request) -> Body {
     let content = text(&said["content"]);
     let refusal = said["refusal"].as_str().filter(|text| !text.is_empty());
     Body::Answer(Answer {
-        usage: usage(&body["usage"], request, &content),
+        usage: usage(&body["usage"], asked, &content),
         content,
         refusal: refusal.map(str::to_owned),
         finish_reason: choice["finish_reason"].as_str().map(str::to_owned),
@@ -47,10 +65,16 @@ pub(crate) fn read(body: &Value, request: &Request) -> Body {
     })
 }
 
+/// The error of a body; some routers put it into the choice.
+fn error_in(body: &Value) -> Option<&Value> {
+    let errors = [body.get("error"), body.pointer("/choices/0/error")];
+    errors.into_iter().flatten().find(|error| !error.is_null())
+}
+
 /// What an error's body says: the message of JSON, or whatever came. As long as that is, and with all its secrets.
 pub(crate) fn error_text(body: &[u8]) -> String {
     match serde_json::from_slice::<Value>(body) {
-        Ok(value) => message(value.get("error").unwrap_or(&value)),
+        Ok(value) => message(error_in(&value).unwrap_or(&value)),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     }
 }
@@ -58,7 +82,7 @@ pub(crate) fn error_text(body: &[u8]) -> String {
 /// The server's code of an error, as `insufficient_quota`.
 pub(crate) fn error_code(body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
-    let error = value.get("error").or(value.pointer("/choices/0/error"))?;
+    let error = error_in(&value)?;
     ["code", "type"]
         .iter()
         .find_map(|field| error[field].as_str())
@@ -100,10 +124,12 @@ fn text(content: &Value) -> String {
 ///
 /// It cannot be if a number is missing or no number, nothing was written although there is text, more was read than
 /// two tokens a byte and a thousand for a template, or more was written than was allowed and than there are bytes.
-fn usage(usage: &Value, request: &Request, content: &str) -> Usage {
-    let asked: usize = request.messages().iter().map(|one| one.content.len()).sum();
-    let most_in = 2 * asked as u64 + 1_000;
-    let most_out = u64::from(request.parameters().max_tokens).max(content.len() as u64) + 64;
+fn usage(usage: &Value, asked: Asked, content: &str) -> Usage {
+    let most_in = asked.bytes.saturating_mul(2).saturating_add(1_000);
+    let most_out = asked
+        .max_tokens
+        .max(content.len() as u64)
+        .saturating_add(64);
     let counted = |field: &str| usage[field].as_u64();
     match (counted("prompt_tokens"), counted("completion_tokens")) {
         (Some(input), Some(output))
@@ -118,7 +144,7 @@ fn usage(usage: &Value, request: &Request, content: &str) -> Usage {
             }
         }
         _ => Usage {
-            input: (asked as u64).div_ceil(4),
+            input: asked.bytes.div_ceil(4),
             output: (content.len() as u64).div_ceil(4),
             estimated: true,
         },

@@ -23,6 +23,8 @@ pub enum Reply {
     Drip(Duration, Vec<u8>),
     /// These bytes and the end of the connection.
     Close(Vec<u8>),
+    /// These bytes, and then silence.
+    Stall(Vec<u8>),
     /// These bytes and a reset.
     Reset(Vec<u8>),
     /// These bytes for ever.
@@ -105,6 +107,10 @@ async fn serve(
                     stream.write_all(&[byte]).await?;
                     tokio::time::sleep(pause).await;
                 }
+            }
+            Reply::Stall(bytes) => {
+                stream.write_all(&bytes).await?;
+                tokio::time::sleep(Duration::from_secs(60)).await;
             }
             Reply::Close(bytes) => {
                 stream.write_all(&bytes).await?;

@@ -10,7 +10,7 @@ pub mod tuples;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -53,6 +53,13 @@ pub struct Record {
     /// The latest content.
     latest: Value,
     pub batches: Batches,
+    /// The request (from 1) that is carried out and never replied to, outside chat; and whether it has come.
+    pub hang_at: Option<usize>,
+    pub hung: bool,
+    /// Replies to the next requests outside chat, instead of what they ask for: statuses.
+    pub refuse: Vec<u16>,
+    /// The same for one request, by its number from 0.
+    pub refuse_at: Option<(usize, u16)>,
 }
 
 impl Record {
@@ -103,6 +110,20 @@ pub struct Server {
 }
 
 impl Server {
+    /// The record once every call has ended: a client may know of an end a little before the server has noted it.
+    pub fn at_rest(&self) -> MutexGuard<'_, Record> {
+        let end = Instant::now() + Duration::from_secs(10);
+        loop {
+            let record = self.record.lock().unwrap();
+            let open = record.calls.iter().any(|call| call.ended.is_none());
+            if !open || Instant::now() > end {
+                return record;
+            }
+            drop(record);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// `delay` is what a correct answer takes.
     pub fn start(delay: Duration, schedule: Schedule) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -162,8 +183,24 @@ async fn serve(
                     json!({ "object": "list", "data": [{ "id": "small", "object": "model" }] });
                 reply(200, &[], list.to_string().as_bytes())
             }
-            _ => record.lock().unwrap().batches.answer(&received),
+            _ => {
+                let mut record = record.lock().unwrap();
+                let number = record.received.len() - 1;
+                let at = record.refuse_at.filter(|(at, _)| *at == number);
+                match record.refuse.pop().or(at.map(|(_, status)| status)) {
+                    Some(status) => reply(status, &[("Retry-After", "0")], b"no"),
+                    None => record.batches.answer(&received),
+                }
+            }
         };
+        let hangs = {
+            let mut record = record.lock().unwrap();
+            record.hung |= record.hang_at == Some(record.received.len());
+            record.hung
+        };
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         stream.write_all(&bytes).await?;
     }
     Ok(())

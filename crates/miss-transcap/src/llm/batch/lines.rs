@@ -1,13 +1,11 @@
 //! The lines of batch files: requests out, answers back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use crate::llm::{Answer, Key, Request, Usage};
-
-/// What is shown of what a server said.
-const SHOWN: usize = 200;
+use crate::llm::wire::{self, Asked, Body};
+use crate::llm::{Answer, Key, Request};
 
 /// The requests as lines of a batch file; `custom_id` is the [key](Request::key).
 #[must_use]
@@ -26,27 +24,27 @@ pub(super) fn line_of(request: &Request) -> String {
 }
 
 /// What the lines of an output or error file say, each request once.
-#[derive(Debug, Default, PartialEq)]
-pub struct Lines {
+#[derive(Debug, Default)]
+pub(super) struct Lines {
     /// The first answer to each request, in the order of the file.
-    pub answered: Vec<(Key, Answer)>,
+    pub(super) answered: Vec<(Key, Answer)>,
     /// Requests that failed, with what the server said.
-    pub failed: Vec<(Key, String)>,
+    pub(super) failed: Vec<(Key, String)>,
     /// Keys that came again; the first line counts.
-    pub repeated: Vec<Key>,
-    /// Ids of nothing that was asked for, cut to a readable length.
-    pub unknown: Vec<String>,
+    pub(super) repeated: Vec<Key>,
+    /// Ids of nothing that was asked for, as they came.
+    pub(super) unknown: Vec<String>,
     /// Lines that cannot be read, from 1, and why.
-    pub damaged: Vec<(usize, String)>,
+    pub(super) damaged: Vec<(usize, String)>,
 }
 
 impl Lines {
     /// Reads the lines of `text`. `asked` says which keys were asked for, and `seen` keeps those that have come, over
     /// all the files of a batch.
-    pub fn read(
+    pub(super) fn read(
         &mut self,
         text: &[u8],
-        asked: &dyn Fn(&Key) -> Option<Usage>,
+        asked: &HashMap<&Key, Asked>,
         seen: &mut HashSet<Key>,
     ) {
         for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
@@ -65,11 +63,11 @@ impl Lines {
                 continue;
             };
             let key = Key(id.to_owned());
-            let Some(estimate) = asked(&key) else {
-                self.unknown.push(shown(id));
+            let Some(asked) = asked.get(&key) else {
+                self.unknown.push(id.to_owned());
                 continue;
             };
-            match outcome(&value, estimate) {
+            match outcome(&value, *asked) {
                 Err(what) => self.damaged.push((number, what)),
                 Ok(_) if !seen.insert(key.clone()) => self.repeated.push(key),
                 Ok(Ok(answer)) => self.answered.push((key, answer)),
@@ -80,60 +78,20 @@ impl Lines {
 }
 
 /// The answer of a line, or its failure; the outer error is a line that says neither.
-fn outcome(line: &Value, estimate: Usage) -> Result<Result<Answer, String>, String> {
+fn outcome(line: &Value, asked: Asked) -> Result<Result<Answer, String>, String> {
+    let said = |value: &Value| wire::error_text(value.to_string().as_bytes());
+    if !line["error"].is_null() {
+        return Ok(Err(said(line)));
+    }
     let response = &line["response"];
     let body = &response["body"];
-    let error = [&line["error"], &body["error"]]
-        .into_iter()
-        .find(|error| !error.is_null());
-    if let Some(error) = error {
-        let text = error["message"].as_str().or(error["code"].as_str());
-        let text = text.map_or_else(|| error.to_string(), str::to_owned);
-        return Ok(Err(shown(&text)));
-    }
     match response["status_code"].as_u64() {
-        Some(200) => {}
-        Some(status) => return Ok(Err(format!("status {status}"))),
-        None => return Err("neither a status_code nor an error".into()),
-    }
-    let choice = &body["choices"][0];
-    if choice.is_null() {
-        return Err("a status of 200 without choices".into());
-    }
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let content = text(&choice["message"]["content"]).unwrap_or_default();
-    let usage = &body["usage"];
-    let counts = (
-        usage["prompt_tokens"].as_u64(),
-        usage["completion_tokens"].as_u64(),
-    );
-    // No more tokens than could be: see `Prices::at_most`.
-    let usage = match counts {
-        (Some(input), Some(output)) if input <= estimate.input && output <= estimate.output => {
-            Usage {
-                input,
-                output,
-                estimated: false,
-            }
-        }
-        _ => Usage {
-            input: estimate.input.div_ceil(4),
-            output: (content.len() as u64).div_ceil(4),
-            estimated: true,
+        Some(200) => match wire::read(body, asked) {
+            Body::Answer(answer) => Ok(Ok(answer)),
+            Body::Error { message, .. } => Ok(Err(message)),
+            Body::Unreadable => Err("a status of 200, and no chat response".into()),
         },
-    };
-    Ok(Ok(Answer {
-        content,
-        refusal: text(&choice["message"]["refusal"]),
-        finish_reason: text(&choice["finish_reason"]),
-        model: text(&body["model"]),
-        usage,
-    }))
-}
-
-pub(super) fn shown(text: &str) -> String {
-    text.chars()
-        .filter(|letter| !letter.is_control())
-        .take(SHOWN)
-        .collect()
+        Some(status) => Ok(Err(format!("status {status}: {}", said(body)))),
+        None => Err("neither a status_code nor an error".into()),
+    }
 }
