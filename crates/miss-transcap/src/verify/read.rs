@@ -220,17 +220,6 @@ impl Reader<'_> {
                     self.adjectives_backward();
                 }
             }
-            Sense::Pleura => {
-                let there = self.attributes.findings.iter().any(|finding| {
-                    matches!(
-                        finding.pathology.id(),
-                        "pleural-effusion" | "pleural-thickening" | "pneumothorax"
-                    )
-                });
-                if !there {
-                    self.said.wrong.push(Reason::Added("pleura"));
-                }
-            }
             Sense::No => self.negate(),
             Sense::Not => {
                 let forward = next
