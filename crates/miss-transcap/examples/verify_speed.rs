@@ -1,4 +1,5 @@
 //! Captions per second that the verifier reads: `cargo run --release -p miss-transcap --example verify_speed`.
+#![allow(clippy::print_stdout, reason = "an example prints what it measured")]
 
 use std::time::Instant;
 

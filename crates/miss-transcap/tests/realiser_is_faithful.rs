@@ -185,7 +185,7 @@ fn mutants(of: &Attributes, draw: &mut Draw) -> Vec<(&'static str, Attributes)> 
         // Named by the findings, too.
         let seat = matches!(
             structure.organ.id(),
-            "brain" | "heart" | "kidney" | "liver" | "lung"
+            "brain" | "heart" | "kidney" | "liver" | "lung" | "pleura"
         );
         if seat && structure.side.is_none() && (!of.findings.is_empty() || of.class.is_some()) {
             continue;

@@ -142,6 +142,7 @@ fn seat(pathology: Pathology) -> Option<&'static str> {
             "brain"
         }
         "liver-cancer" => "liver",
+        "pleural-effusion" | "pleural-thickening" | "pneumothorax" => "pleura",
         "kidney-cancer" => "kidney",
         _ => return None,
     })

@@ -1,13 +1,14 @@
 //! Reads a caption: which words go with which finding, and what a "no" is said of.
 
 mod negation;
+mod place;
 
 use crate::attributes::{
-    Attributes, Convention, Modality, Organ, Pathology, Plane, Shape, Side, Size, Structure, Third,
+    Attributes, Convention, Modality, Organ, Pathology, Plane, Shape, Size, Structure,
 };
 
 use super::Reason;
-use super::places::{Item, Place, places};
+use super::places::{Item, Place};
 use super::words::{Lexed, Sense};
 use negation::{Negation, Subject};
 
@@ -219,17 +220,6 @@ impl Reader<'_> {
                     self.adjectives_backward();
                 }
             }
-            Sense::Pleura => {
-                let there = self.attributes.findings.iter().any(|finding| {
-                    matches!(
-                        finding.pathology.id(),
-                        "pleural-effusion" | "pleural-thickening" | "pneumothorax"
-                    )
-                });
-                if !there {
-                    self.said.wrong.push(Reason::Added("pleura"));
-                }
-            }
             Sense::No => self.negate(),
             Sense::Not => {
                 let forward = next
@@ -316,143 +306,6 @@ impl Reader<'_> {
                 }
             }
             Sense::Stop => self.stop(),
-        }
-    }
-
-    fn item(&mut self, change: impl FnOnce(&mut Item)) {
-        self.image_since = false;
-        if self.current.is_none() {
-            self.current = Some(Item {
-                number: self.there.take(),
-                preposition: self.preposition,
-                article: matches!(self.previous, Sense::The | Sense::Article),
-                whose: self.whose,
-                ..Item::default()
-            });
-        }
-        if let Some(item) = &mut self.current {
-            change(item);
-        }
-    }
-
-    /// "one left and one right": a number is of the place if no noun follows that it could count.
-    fn number_of_place(&mut self, next: &[Sense]) {
-        let free = self.number.is_some() && !self.article && self.current.is_none();
-        if !free || self.last.is_none() {
-            return;
-        }
-        let noun = next.iter().find(|sense| {
-            matches!(
-                sense,
-                Sense::Stop
-                    | Sense::Comma
-                    | Sense::In
-                    | Sense::Verb
-                    | Sense::Pathology(_)
-                    | Sense::Head(_)
-                    | Sense::Abnormal
-                    | Sense::Findings
-            )
-        });
-        if matches!(
-            noun,
-            None | Some(Sense::Stop | Sense::Comma | Sense::In | Sense::Verb)
-        ) {
-            self.there = self.number.take();
-        }
-    }
-
-    fn height(&mut self, height: Third) {
-        if self.current.is_some_and(|item| item.height.is_some()) {
-            self.close();
-        }
-        self.item(|item| item.height = Some(height));
-    }
-
-    fn close(&mut self) {
-        self.items.extend(self.current.take());
-    }
-
-    /// "of the image" after places; otherwise an image ends what was said of the words before it.
-    fn image(&mut self, of: bool) {
-        if self.number.take().is_some_and(|number| number != 1) {
-            self.said.wrong.push(Reason::Added("number of images"));
-        }
-        self.article = false;
-        if of && (self.current.is_some() || !self.items.is_empty()) {
-            self.sides_of(Convention::ImageSide);
-        }
-        self.image_since = true;
-        self.preposition = false;
-        self.end_negation();
-    }
-
-    fn sides_of(&mut self, whose: Convention) {
-        let mut clash = false;
-        // "one in the upper left and one in the lower right of the image": of both.
-        if let Some(last) = self.last {
-            for place in &mut self.said.findings[last].places {
-                place.whose = place.whose.or(place.side.map(|_| whose));
-            }
-        }
-        for item in self.items.iter_mut().chain(&mut self.current) {
-            if item.side.is_some() || item.both {
-                match item.whose {
-                    None => item.whose = Some(whose),
-                    Some(other) => clash |= other != whose && !item.both,
-                }
-            }
-        }
-        if clash && whose == Convention::PatientSide {
-            self.unclear("sides of the image and of the patient");
-        }
-    }
-
-    fn organ(&mut self, organ: Organ, next: &[Sense]) {
-        self.said.organs.push(organ);
-        let adjective = next
-            .iter()
-            .find(|sense| !matches!(sense, Sense::Neutral | Sense::Plane(_)));
-        if matches!(adjective, Some(Sense::Modality(_) | Sense::Image)) {
-            return;
-        }
-        let of = |side| Structure {
-            organ,
-            side: Some(side),
-        };
-        let mut sides = Vec::new();
-        let bare = |item: &Item| {
-            item.height.is_none() && (item.side.is_some() || item.both) && !item.of_organ
-        };
-        for item in self
-            .items
-            .iter()
-            .chain(&self.current)
-            .filter(|item| bare(item))
-        {
-            match item.side {
-                Some(side) => sides.push(side),
-                None => sides.extend([Side::Left, Side::Right]),
-            }
-        }
-        let of_structures = self.current.is_some_and(|item| bare(&item))
-            && sides
-                .iter()
-                .all(|side| self.attributes.structures.contains(&of(*side)));
-        if of_structures {
-            self.said.structures.extend(sides.into_iter().map(of));
-            let placed = self.current.is_some_and(|item| item.preposition) && self.last.is_some();
-            if !placed {
-                self.items.retain(|item| !bare(item));
-                self.current = None;
-                return;
-            }
-        }
-        if !self.image_since {
-            self.sides_of(Convention::PatientSide);
-            for item in self.items.iter_mut().chain(&mut self.current) {
-                item.of_organ = true;
-            }
         }
     }
 
@@ -609,26 +462,6 @@ impl Reader<'_> {
             }
             None => self.unclear("what is of that size or shape"),
         }
-    }
-
-    /// Gives the places read so far to the finding that they are of.
-    fn place(&mut self) {
-        self.close();
-        let items = std::mem::take(&mut self.items);
-        if items.is_empty() {
-            return;
-        }
-        let of_organ = |item: &Item| item.of_organ && !item.preposition;
-        if self.last.is_none() && items.iter().any(of_organ) {
-            // "The left kidney is seen": no place of what an earlier sentence is of.
-            self.said.wrong.push(Reason::Added("side of an organ"));
-        }
-        let places = places(&items);
-        match self.referent() {
-            Some(index) => self.said.findings[index].places.extend(places),
-            None => self.unclear("what is in that place"),
-        }
-        self.preposition = false;
     }
 
     fn stop(&mut self) {

@@ -42,8 +42,6 @@ pub(super) enum Sense {
     ShapeAfter(Shape),
     /// "in size", after a size or shape that is said of what went before.
     After,
-    /// The pleura, which only what is named for it may name.
-    Pleura,
     /// "no", "without": of what follows.
     No,
     /// "not": of what follows or went before.
@@ -172,7 +170,11 @@ const NUMBERS: [&str; 21] = [
 ];
 
 /// Adjectives, and nouns that say no more than the organ.
-const ORGAN_WORDS: [(&str, &str); 11] = [
+const ORGAN_WORDS: [(&str, &str); 12] = [
+    (
+        "pleural space;pleural cavity;pleural spaces;pleural cavities",
+        "pleura",
+    ),
     ("cranial", "head"),
     ("thoracic;hemithorax;hemithoraces", "chest"),
     ("abdominal", "abdomen"),
@@ -334,8 +336,11 @@ const PHRASES: &[(&str, Sense)] = &[
         "bilateral;bilaterally;each side;either side;each lung;either lung;both sides;left and right sides",
         Sense::Bilateral,
     ),
-    ("left;left sided;left hand", Sense::Side(Side::Left)),
-    ("right;right sided;right hand", Sense::Side(Side::Right)),
+    ("left;left sided;left hand side", Sense::Side(Side::Left)),
+    (
+        "right;right sided;right hand side",
+        Sense::Side(Side::Right),
+    ),
     (
         "high in the;high up in the;high on the;high within the;near the top of the",
         Sense::HeightIn(Third::Upper),
@@ -387,10 +392,6 @@ const PHRASES: &[(&str, Sense)] = &[
         Sense::ShapeAfter(Shape::Linear),
     ),
     ("in size;in shape;in form", Sense::After),
-    (
-        "pleura;pleural space;pleural cavity;pleural spaces;pleural cavities",
-        Sense::Pleura,
-    ),
     ("linear;linearly;line like", Sense::Shape(Shape::Linear)),
     (
         "no;without;free of;free from;absence of;negative for;neither;none;nothing;lacks;lacking;devoid of;lack of",
@@ -430,7 +431,7 @@ const PHRASES: &[(&str, Sense)] = &[
     ("of", Sense::Of),
     (
         "in number;in total;in addition;of note;a total of;areas of;area of;\
-      in all;on display;in which;on which;as a whole;in question;in view;kind of;as well;\
+      in all;on display;in which;on which;as a whole;in question;in view;in plain view;in plain sight;plain to see;kind of;as well;\
       without question;without doubt;without a doubt;no doubt;one can;one sees;one observes;one finds;stand out;stands out",
         Sense::Neutral,
     ),
@@ -451,9 +452,21 @@ pub(super) fn lex(caption: &str) -> Lexed {
             _ => None,
         };
         let phrases = VOCABULARY.0.get(first.as_str());
-        let found = phrases.into_iter().flatten().find(|(phrase, _)| {
-            phrase.len() <= rest.len() && phrase.iter().zip(rest).all(|(one, two)| one == two)
-        });
+        let found = phrases
+            .into_iter()
+            .flatten()
+            .filter(|(phrase, _)| starts(rest, phrase))
+            .find(|(phrase, sense)| {
+                // "large bowel obstructions": the name of a finding is not cut in two.
+                let cuts = |from: usize| {
+                    let names = VOCABULARY.0.get(rest[from].as_str()).into_iter().flatten();
+                    let mut names = names.filter(|(_, sense)| matches!(sense, Sense::Pathology(_)));
+                    names.any(|(name, _)| {
+                        from + name.len() > phrase.len() && starts(&rest[from..], name)
+                    })
+                };
+                !matches!(sense, Sense::Organ(_)) || !(1..phrase.len()).any(cuts)
+            });
         let (sense, used) = match (fixed, found) {
             (Some(sense), _) => (sense, 1),
             (None, Some((phrase, sense))) => (*sense, phrase.len()),
@@ -466,6 +479,10 @@ pub(super) fn lex(caption: &str) -> Lexed {
         rest = &rest[used..];
     }
     lexed
+}
+
+fn starts(words: &[String], phrase: &[&str]) -> bool {
+    phrase.len() <= words.len() && phrase.iter().zip(words).all(|(one, two)| one == two)
 }
 
 /// Words in lower case; a hyphen parts words, "'s" is a word, and any other sign is one that nothing knows.
