@@ -7,7 +7,6 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use boon::{Compiler, SchemaIndex, Schemas};
 use miss_data::dataset;
 use miss_data::format::Format;
 use miss_data::jsonl::{
@@ -27,19 +26,17 @@ fn figures(text: &[u8]) -> Result<Read<Figure>, ReadError> {
 }
 
 /// A schema, itself checked against the one of schemas.
-struct Schema(Schemas, SchemaIndex);
+struct Schema(jsonschema::Validator);
 
 impl Schema {
     fn of(text: &str) -> Self {
-        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
         let schema = serde_json::from_str(text).unwrap();
-        compiler.add_resource("schema.json", schema).unwrap();
-        let index = compiler.compile("schema.json", &mut schemas).unwrap();
-        Self(schemas, index)
+        jsonschema::meta::validate(&schema).unwrap();
+        Self(jsonschema::validator_for(&schema).unwrap())
     }
 
     fn is_valid(&self, line: &serde_json::Value) -> bool {
-        self.0.validate(line, self.1).is_ok()
+        self.0.is_valid(line)
     }
 }
 

@@ -1,19 +1,34 @@
 //! Every caption says what its attributes say and nothing else: checked over all attribute tuples,
 //! with word lists written apart from those of the realiser.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 
 use miss_transcap::{Attributes, Modality, Organ, Plane, realise};
 
+/// Organs of which the oracle knows every word, none of them a word of another.
+const ORGANS: [(&str, &[&str]); 9] = [
+    ("head", &["head", "cranial"]),
+    ("chest", &["chest", "thorax", "thoracic"]),
+    ("abdomen", &["abdomen", "abdominal"]),
+    ("brain", &["brain"]),
+    ("neck", &["neck"]),
+    ("pelvis", &["pelvis"]),
+    ("liver", &["liver"]),
+    ("kidney", &["kidney", "kidneys"]),
+    ("lung", &["lung", "lungs"]),
+];
+
 fn all_tuples() -> Vec<Attributes> {
     let mut tuples = Vec::new();
     for modality in [None].into_iter().chain(Modality::ALL.map(Some)) {
         for plane in [None].into_iter().chain(Plane::ALL.map(Some)) {
-            for organ in [None].into_iter().chain(Organ::ALL.map(Some)) {
+            for organ in [""].into_iter().chain(ORGANS.map(|(id, _)| id)) {
                 tuples.push(Attributes {
                     modality,
                     plane,
-                    organ,
+                    organ: Organ::find(organ).ok(),
+                    ..Attributes::default()
                 });
             }
         }
@@ -34,7 +49,7 @@ fn told(caption: &str) -> BTreeSet<&'static str> {
         }
     };
     tell("x-ray", &["ray", "radiograph", "radiography"]);
-    tell("ct", &["ct", "tomography"]);
+    tell("ct", &["ct", "computed"]);
     tell("mri", &["mri", "mr", "magnetic"]);
     tell("t1", &["t1"]);
     tell("t2", &["t2"]);
@@ -48,9 +63,13 @@ fn told(caption: &str) -> BTreeSet<&'static str> {
     tell("pa", &["pa", "posteroanterior"]);
     tell("ap", &["ap", "anteroposterior"]);
     tell("lateral", &["lateral"]);
-    tell("head", &["head", "cranial", "brain", "skull"]);
-    tell("chest", &["chest", "thorax", "thoracic", "lung", "lungs"]);
-    tell("abdomen", &["abdomen", "abdominal"]);
+    tell("mammography", &["mammogram", "mammography"]);
+    tell("fluoroscopy", &["fluoroscopy", "fluoroscopic"]);
+    tell("angiography", &["angiogram", "angiography", "angiographic"]);
+    tell("pet", &["pet", "positron"]);
+    for (organ, words) in ORGANS {
+        tell(organ, words);
+    }
     told
 }
 
@@ -67,6 +86,10 @@ fn expected(attributes: &Attributes) -> BTreeSet<&'static str> {
         Some(Modality::MriDiffusion) => expected.extend(["mri", "diffusion"]),
         Some(Modality::MriAdc) => expected.extend(["mri", "adc"]),
         Some(Modality::Ultrasound) => expected.extend(["ultrasound"]),
+        Some(Modality::Mammography) => expected.extend(["mammography"]),
+        Some(Modality::Fluoroscopy) => expected.extend(["fluoroscopy"]),
+        Some(Modality::Angiography) => expected.extend(["angiography"]),
+        Some(Modality::Pet) => expected.extend(["pet"]),
     }
     expected.extend(attributes.plane.map(|plane| match plane {
         Plane::Axial => "axial",
@@ -76,11 +99,7 @@ fn expected(attributes: &Attributes) -> BTreeSet<&'static str> {
         Plane::Anteroposterior => "ap",
         Plane::Lateral => "lateral",
     }));
-    expected.extend(attributes.organ.map(|organ| match organ {
-        Organ::Head => "head",
-        Organ::Chest => "chest",
-        Organ::Abdomen => "abdomen",
-    }));
+    expected.extend(attributes.organ.map(Organ::id));
     expected
 }
 
@@ -126,6 +145,9 @@ fn assert_articles_fit(caption: &str) {
         "anteroposterior",
         "abdominal",
         "ultrasound",
+        "angiogram",
+        "angiographic",
+        "angiography",
         "example",
     ];
     let words: Vec<&str> = caption.trim_end_matches('.').split(' ').collect();
@@ -143,7 +165,8 @@ fn the_same_arguments_give_the_same_captions_and_seeds_vary_them() {
     let attributes = Attributes {
         modality: Some(Modality::Ct),
         plane: Some(Plane::Axial),
-        organ: Some(Organ::Abdomen),
+        organ: Organ::find("abdomen").ok(),
+        ..Attributes::default()
     };
     let captions = realise(&attributes, 8, 3);
     assert_eq!(captions, realise(&attributes, 8, 3));

@@ -86,7 +86,9 @@ fn every_caption_of_its_model_is_verified_and_none_is_like_another() {
             }
         }
         let like = near_duplicates(&captions);
-        assert!(like.is_empty(), "{like:?} of {captions:#?}");
+        if !like.is_empty() {
+            refused.insert(format!("like {}", refused.len()), captions.join(" | "));
+        }
     }
     assert!(refused.is_empty(), "{refused:#?}");
 }
@@ -182,7 +184,7 @@ fn each_fault_is_what_it_says() {
             }
             Fault::FindingAdded => assert!(content.contains("A pleural effusion is seen.")),
         }
-        let record = server.record.lock().unwrap();
+        let record = server.at_rest();
         let call = record.calls.last().unwrap();
         assert_eq!(call.fault, Some(fault));
         assert_eq!(
@@ -198,7 +200,12 @@ fn under_one_key_a_call_is_billed_once_and_answered_alike() {
     // The first is cut in the middle, the second spoilt, the third right.
     let server = Server::start(
         Duration::ZERO,
-        Box::new(|_, before| [Some(Fault::Reset), Some(Fault::FindingAdded), None][before.min(2)]),
+        Box::new(|number, _| {
+            [Some(Fault::Reset), Some(Fault::FindingAdded)]
+                .get(number as usize)
+                .copied()
+                .flatten()
+        }),
     );
     let body = requests(1)[0].body().to_string();
     let wait = Duration::from_secs(5);
@@ -209,7 +216,7 @@ fn under_one_key_a_call_is_billed_once_and_answered_alike() {
     assert_eq!(body_of(&second), body_of(&third));
     let (other, _) = raw(&server, &body, "l", wait);
     assert!(body_of(&other) != Value::Null);
-    let record = server.record.lock().unwrap();
+    let record = server.at_rest();
     let bills: Vec<(bool, bool)> = record
         .calls
         .iter()
@@ -239,7 +246,7 @@ fn what_it_measures_is_what_happened() {
         }
     });
     raw(&server, &body, "", Duration::from_secs(5));
-    let record = server.record.lock().unwrap();
+    let record = server.at_rest();
     assert_eq!(record.most_at_once(Duration::from_secs(5)), 5);
     // Five at once, and the sixth at least 0.15 s later: at 5 a second that is 5.25 at the most.
     let worst = record.worst_burst(5.0, |_| 1);

@@ -420,6 +420,137 @@ fn sizes_shapes_and_organs_with_sides_are_read() {
 }
 
 #[test]
+fn a_height_or_side_that_is_said_once_holds_for_each() {
+    let upper = |side| at(Some(Third::Upper), Some(side));
+    let two =
+        |places: &[Location]| chest(vec![finding("lung-opacity", Some(2), places)], None, IMAGE);
+    let pair = two(&[upper(Side::Left), upper(Side::Right)]);
+    let of_pair = [
+        "In the upper third of this chest X-ray there are two lung opacities, one left and one right.",
+        "Two lung opacities are seen in the upper third of a chest X-ray, one on the left and one on the right.",
+        "Chest X-ray. Two opacities sit in the upper part of the image: one on the left, one on the right.",
+        "A chest X-ray with two opacities high in the image, one left, one right.",
+    ];
+    accepted(&pair, &of_pair);
+    let (left, low) = (at(Some(Third::Middle), Some(Side::Left)), Third::Lower);
+    refused(&two(&[upper(Side::Left), upper(Side::Left)]), &of_pair);
+    refused(&two(&[left, upper(Side::Right)]), &of_pair);
+    refused(
+        &two(&[at(None, Some(Side::Left)), upper(Side::Right)]),
+        &of_pair,
+    );
+    let three = [upper(Side::Left), upper(Side::Right)];
+    let three = chest(vec![finding("lung-opacity", Some(3), &three)], None, IMAGE);
+    refused(&three, &of_pair);
+    accepted(
+        &two(&[upper(Side::Left), at(Some(low), Some(Side::Left))]),
+        &[
+            "A chest X-ray with two opacities on the left side of the image, one upper and one lower.",
+        ],
+    );
+    refused(
+        &pair,
+        &[
+            "A chest X-ray with two opacities, one left and one right.",
+            "Two opacities in the upper third of a chest X-ray, one on the left.",
+            "In the upper third of this chest X-ray there are two opacities, two left and one right.",
+            "A chest X-ray with two opacities low in the image, one left, one right.",
+        ],
+    );
+}
+
+#[test]
+fn the_sides_of_a_sentence_are_of_whom_it_says() {
+    let places = [
+        at(Some(Third::Upper), Some(Side::Left)),
+        at(Some(Third::Lower), None),
+    ];
+    let of = |sides| chest(vec![finding("nodule", Some(2), &places)], None, sides);
+    let caption = "Two nodules on a chest X-ray, one in the upper left and one in the lower part of the image.";
+    accepted(&of(IMAGE), &[caption]);
+    refused(&of(PATIENT), &[caption]);
+}
+
+#[test]
+fn what_stands_beside_a_finding_is_not_taken_for_it() {
+    let brain = |names: &[&str]| Attributes {
+        modality: Some(Modality::MriT1),
+        organ: Some(Organ::find("brain").unwrap()),
+        findings: names.iter().map(|name| finding(name, None, &[])).collect(),
+        ..Attributes::default()
+    };
+    let both = "T1-weighted brain MRI with non-enhancing brain tumours and brain tumours.";
+    accepted(
+        &brain(&["non-enhancing-brain-tumor", "brain-tumor"]),
+        &[both],
+    );
+    refused(&brain(&["non-enhancing-brain-tumor"]), &[both]);
+
+    let kidney = |side| Structure {
+        organ: Organ::find("kidney").unwrap(),
+        side: Some(side),
+    };
+    let lung = Structure {
+        organ: Organ::find("lung").unwrap(),
+        side: Some(Side::Right),
+    };
+    let three = "CT showing the left kidney, the right kidney and the right lung.";
+    let ct = |structures| Attributes {
+        modality: Some(Modality::Ct),
+        structures,
+        ..Attributes::default()
+    };
+    accepted(
+        &ct(vec![kidney(Side::Left), kidney(Side::Right), lung]),
+        &[three],
+    );
+    refused(&ct(vec![kidney(Side::Left), lung]), &[three]);
+
+    let two = chest(
+        vec![
+            finding("mass", Some(1), &[]),
+            finding("nodule", Some(1), &[]),
+        ],
+        None,
+        None,
+    );
+    accepted(
+        &two,
+        &["Two findings stand out on this chest X-ray: a mass and a nodule."],
+    );
+    refused(
+        &two,
+        &["Three findings stand out on this chest X-ray: a mass and a nodule."],
+    );
+}
+
+#[test]
+fn common_words_that_say_something_say_it() {
+    let normal = chest(vec![], Some(Class::Normal), None);
+    let within = "This plain chest radiograph looks within normal limits.";
+    accepted(&normal, &[within]);
+    refused(&chest(vec![], Some(Class::NoFinding), None), &[within]);
+    refused(
+        &normal,
+        &["This chest X-ray does not look within normal limits."],
+    );
+    let pneumonia = chest(vec![finding("pneumonia", None, &[])], None, None);
+    accepted(
+        &pneumonia,
+        &["Without question, this chest X-ray shows pneumonia."],
+    );
+    refused(
+        &pneumonia,
+        &[
+            "This chest X-ray doesn't show pneumonia.",
+            "A chest X-ray with pneumonia and fluid in the pleural space.",
+            "A plain chest CT with pneumonia.",
+            "A chest X-ray with pneumonia high in the chest.",
+        ],
+    );
+}
+
+#[test]
 fn hostile_captions_are_refused_and_reasons_have_kinds() {
     let attributes = chest(vec![], None, None);
     assert_eq!(verify(&attributes, "A chest X-ray."), vec![]);
@@ -440,11 +571,10 @@ fn hostile_captions_are_refused_and_reasons_have_kinds() {
             reasons.iter().any(|reason| reason.kind() == kind),
             "{caption}: {reasons:?}"
         );
-        assert!(
-            reasons
-                .iter()
-                .all(|reason: &Reason| !reason.to_string().is_empty())
-        );
+        assert!(reasons.iter().all(|reason: &Reason| {
+            let text = reason.to_string();
+            text.starts_with(reason.kind()) && !text.contains('\u{202e}')
+        }));
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod class_folders;
 pub mod rsna;
 pub mod slake;
+pub mod table;
 mod terms;
 pub mod vqa_rad;
 

@@ -208,18 +208,14 @@ mod tests {
         let modalities = [None].into_iter().chain(Modality::ALL.map(Some));
         for modality in modalities {
             for plane in [None].into_iter().chain(Plane::ALL.map(Some)) {
-                for organ in [None].into_iter().chain(Organ::ALL.map(Some)) {
+                for organ in ["", "head", "chest", "abdomen", "pelvis", "lung"] {
                     let attributes = Attributes {
                         modality,
                         plane,
-                        organ,
+                        organ: Organ::find(organ).ok(),
+                        ..Attributes::default()
                     };
-                    let phrases = Phrases::of(&attributes);
-                    let usable: Vec<Vec<String>> = FRAMES
-                        .iter()
-                        .map(|frame| fill(frame, &phrases))
-                        .filter(|sentences| !sentences.is_empty())
-                        .collect();
+                    let usable = by_frame(&attributes, 5);
                     assert!(usable.len() >= 15, "{attributes:?}: {}", usable.len());
 
                     let first = realise(&attributes, 12, 5);

@@ -60,8 +60,7 @@ impl Default for Checks {
             read: Answer::captions,
             verify: |attributes, caption| {
                 let reasons = crate::verify::verify(attributes, caption);
-                let said = |reason: &crate::verify::Reason| format!("{}: {reason}", reason.kind());
-                reasons.iter().map(said).collect()
+                reasons.iter().map(ToString::to_string).collect()
             },
             near_duplicates: crate::verify::near_duplicates,
         }

@@ -142,6 +142,7 @@ fn seat(pathology: Pathology) -> Option<&'static str> {
             "brain"
         }
         "liver-cancer" => "liver",
+        "kidney-cancer" => "kidney",
         _ => return None,
     })
 }
@@ -237,7 +238,12 @@ fn finding(
     {
         reasons.push(Reason::Missing("count"));
     }
-    locations(attributes, known, places, reasons);
+    // "Nodules are seen in …" leaves open whether all of them are.
+    let all = mentions
+        .iter()
+        .filter(|mention| !mention.places.is_empty())
+        .all(|mention| mention.definite || !mention.counts.is_empty());
+    locations(attributes, known, places, all, reasons);
 }
 
 fn one_value<'a, T: Copy + PartialEq + 'a>(
@@ -258,10 +264,42 @@ fn one_value<'a, T: Copy + PartialEq + 'a>(
     }
 }
 
+/// "Two in the upper third, one left and one right": a height or side that is said of all holds for each.
+fn shared(known: &Finding, places: Vec<Place>) -> Vec<Place> {
+    let (whole, each): (Vec<Place>, Vec<Place>) =
+        places.iter().partition(|place| place.number.is_none());
+    let [whole] = whole[..] else { return places };
+    let other = each.iter().all(|place| match (whole.height, whole.side) {
+        (Some(_), None) => place.height.is_none(),
+        (None, Some(_)) => place.side.is_none(),
+        _ => false,
+    });
+    let total: usize = each
+        .iter()
+        .map(|place| usize::from(place.number.unwrap_or(0)))
+        .sum();
+    let complete = match known.count {
+        Some(count) => total == usize::from(count),
+        None => each.len() > 1,
+    };
+    if !other || !complete {
+        return places;
+    }
+    each.into_iter()
+        .map(|place| Place {
+            height: place.height.or(whole.height),
+            side: place.side.or(whole.side),
+            whose: place.whose.or(whole.whose),
+            ..place
+        })
+        .collect()
+}
+
 fn locations(
     attributes: &Attributes,
     known: &Finding,
     places: Vec<Place>,
+    all: bool,
     reasons: &mut Vec<Reason>,
 ) {
     if places.iter().any(|place| {
@@ -280,6 +318,7 @@ fn locations(
     if places.is_empty() {
         return reasons.push(Reason::Missing("location"));
     }
+    let places = shared(known, places);
     let location = |place: &Place| Location {
         height: place.height,
         side: place.side,
@@ -292,12 +331,12 @@ fn locations(
     told.sort_unstable();
     told.dedup();
     let right = if places.iter().all(|place| place.number.is_none()) {
-        // All that are named are said to be in these places.
         let each_alone = distinct.len() == wanted.len();
-        let all = known
+        let placed = known
             .count
             .is_none_or(|count| usize::from(count) == wanted.len());
-        told == distinct && all && (each_alone || distinct.len() == 1 && known.count.is_some())
+        let together = all && distinct.len() == 1 && known.count.is_some();
+        told == distinct && (placed || !all) && (each_alone || together)
     } else {
         let mut each: Vec<Location> = Vec::new();
         for place in places.iter().filter(|place| place.number.is_some()) {

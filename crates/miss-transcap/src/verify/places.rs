@@ -21,6 +21,10 @@ pub(super) struct Item {
     pub number: Option<u8>,
     /// Has "in" or "on" of its own, so it is no adjective of a finding that follows.
     pub preposition: bool,
+    /// A comma follows it, so it is no adjective either.
+    pub comma: bool,
+    /// Of an organ that has been named, so of no other.
+    pub of_organ: bool,
     /// Has an article of its own, so it shares no word with its neighbours.
     pub article: bool,
 }

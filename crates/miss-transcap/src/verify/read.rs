@@ -37,6 +37,8 @@ pub(super) struct Mention {
     pub counts: Vec<u8>,
     /// The count is an article's.
     pub article: bool,
+    /// "the nodules": all of them.
+    pub definite: bool,
     pub sizes: Vec<Size>,
     pub shapes: Vec<Shape>,
     pub places: Vec<Place>,
@@ -54,6 +56,10 @@ struct Reader<'a> {
     preposition: bool,
     /// "of the" went before.
     of: bool,
+    /// An image was named after the place that was read last.
+    image_since: bool,
+    /// "the" or "this" went before, with adjectives at most in between.
+    definite: bool,
     size: Option<Size>,
     shape: Option<Shape>,
     whose: Option<Convention>,
@@ -75,6 +81,8 @@ pub(super) fn read(attributes: &Attributes, lexed: &Lexed) -> Said {
         there: None,
         preposition: false,
         of: false,
+        image_since: false,
+        definite: false,
         size: None,
         shape: None,
         whose: None,
@@ -100,9 +108,22 @@ impl Reader<'_> {
         let of_before = self.of;
         self.of = match sense {
             Sense::Of => true,
-            Sense::The | Sense::Article | Sense::Neutral | Sense::Plane(_) | Sense::Organ(_) => {
-                self.of
-            }
+            Sense::The
+            | Sense::Article
+            | Sense::Neutral
+            | Sense::These
+            | Sense::Plane(_)
+            | Sense::Organ(_) => self.of,
+            _ => false,
+        };
+        let definite = self.definite;
+        self.definite = match sense {
+            Sense::The | Sense::These | Sense::Possessive => true,
+            Sense::Number(_)
+            | Sense::Size(_)
+            | Sense::Shape(_)
+            | Sense::Side(_)
+            | Sense::Height(_) => self.definite,
             _ => false,
         };
         match sense {
@@ -118,11 +139,11 @@ impl Reader<'_> {
             Sense::Plane(plane) => self.said.planes.push(plane),
             Sense::Frontal => self.said.frontal = true,
             Sense::Organ(organ) => self.organ(organ, next),
-            Sense::Pathology(pathology) => self.finding(pathology, true),
+            Sense::Pathology(pathology) => self.finding(pathology, true, definite),
             Sense::Head(head) => {
-                let (pathology, named) = self.by_head(head);
+                let (pathology, named) = self.by_head(head, definite);
                 if let Some(pathology) = pathology {
-                    self.finding(pathology, named);
+                    self.finding(pathology, named, definite);
                 }
             }
             Sense::Number(number) => self.determiner(Some(number), false),
@@ -149,20 +170,28 @@ impl Reader<'_> {
             }
             Sense::Bilateral => self.item(|item| item.both = true),
             Sense::Side(side) => {
+                self.number_of_place(next);
                 if self.current.is_some_and(|item| item.side.is_some()) {
                     self.close();
                 }
                 self.item(|item| item.side = Some(side));
             }
-            Sense::Height(height) => self.height(height),
+            Sense::Height(height) => {
+                self.number_of_place(next);
+                self.height(height);
+            }
+            Sense::HeightIn(height) => {
+                self.take(Sense::In, next, lexed);
+                self.height(height);
+            }
             Sense::Axis(height) => {
                 if self.attributes.plane == Some(Plane::Axial) {
                     self.unclear("up and down of a transverse section");
                 }
                 self.height(height);
             }
-            Sense::Zone | Sense::Neutral => {
-                if sense == Sense::Neutral && self.negation == Negation::Met {
+            Sense::Zone | Sense::Neutral | Sense::These => {
+                if sense != Sense::Zone && self.negation == Negation::Met {
                     // "no opacity on this radiograph": the scope ended before "this".
                     self.end_negation();
                 }
@@ -175,6 +204,30 @@ impl Reader<'_> {
             Sense::Shape(shape) => {
                 if self.shape.replace(shape).is_some() {
                     self.unclear("two shapes");
+                }
+            }
+            Sense::ShapeAfter(shape) => {
+                if self.shape.replace(shape).is_some() {
+                    self.unclear("two shapes");
+                }
+                if self.last.is_some() {
+                    self.adjectives_backward();
+                }
+            }
+            Sense::After => {
+                if self.last.is_some() {
+                    self.adjectives_backward();
+                }
+            }
+            Sense::Pleura => {
+                let there = self.attributes.findings.iter().any(|finding| {
+                    matches!(
+                        finding.pathology.id(),
+                        "pleural-effusion" | "pleural-thickening" | "pneumothorax"
+                    )
+                });
+                if !there {
+                    self.said.wrong.push(Reason::Added("pleura"));
                 }
             }
             Sense::No => self.negate(),
@@ -205,7 +258,11 @@ impl Reader<'_> {
             Sense::Abnormal => self.class(Sense::Abnormal),
             Sense::Findings => self.class(Sense::Findings),
             // "in the lower third, on the left": one place until something is said twice.
-            Sense::Comma => {}
+            Sense::Comma => {
+                if let Some(item) = &mut self.current {
+                    item.comma = true;
+                }
+            }
             Sense::And => {
                 self.close();
                 self.preposition = false;
@@ -263,6 +320,7 @@ impl Reader<'_> {
     }
 
     fn item(&mut self, change: impl FnOnce(&mut Item)) {
+        self.image_since = false;
         if self.current.is_none() {
             self.current = Some(Item {
                 number: self.there.take(),
@@ -274,6 +332,33 @@ impl Reader<'_> {
         }
         if let Some(item) = &mut self.current {
             change(item);
+        }
+    }
+
+    /// "one left and one right": a number is of the place if no noun follows that it could count.
+    fn number_of_place(&mut self, next: &[Sense]) {
+        let free = self.number.is_some() && !self.article && self.current.is_none();
+        if !free || self.last.is_none() {
+            return;
+        }
+        let noun = next.iter().find(|sense| {
+            matches!(
+                sense,
+                Sense::Stop
+                    | Sense::Comma
+                    | Sense::In
+                    | Sense::Verb
+                    | Sense::Pathology(_)
+                    | Sense::Head(_)
+                    | Sense::Abnormal
+                    | Sense::Findings
+            )
+        });
+        if matches!(
+            noun,
+            None | Some(Sense::Stop | Sense::Comma | Sense::In | Sense::Verb)
+        ) {
+            self.there = self.number.take();
         }
     }
 
@@ -297,11 +382,19 @@ impl Reader<'_> {
         if of && (self.current.is_some() || !self.items.is_empty()) {
             self.sides_of(Convention::ImageSide);
         }
+        self.image_since = true;
+        self.preposition = false;
         self.end_negation();
     }
 
     fn sides_of(&mut self, whose: Convention) {
         let mut clash = false;
+        // "one in the upper left and one in the lower right of the image": of both.
+        if let Some(last) = self.last {
+            for place in &mut self.said.findings[last].places {
+                place.whose = place.whose.or(place.side.map(|_| whose));
+            }
+        }
         for item in self.items.iter_mut().chain(&mut self.current) {
             if item.side.is_some() || item.both {
                 match item.whose {
@@ -328,7 +421,9 @@ impl Reader<'_> {
             side: Some(side),
         };
         let mut sides = Vec::new();
-        let bare = |item: &Item| item.height.is_none() && (item.side.is_some() || item.both);
+        let bare = |item: &Item| {
+            item.height.is_none() && (item.side.is_some() || item.both) && !item.of_organ
+        };
         for item in self
             .items
             .iter()
@@ -353,11 +448,18 @@ impl Reader<'_> {
                 return;
             }
         }
-        self.sides_of(Convention::PatientSide);
+        if !self.image_since {
+            self.sides_of(Convention::PatientSide);
+            for item in self.items.iter_mut().chain(&mut self.current) {
+                item.of_organ = true;
+            }
+        }
     }
 
     /// The finding of the attributes that this is the last word of.
-    fn by_head(&self, head: &str) -> (Option<Pathology>, bool) {
+    ///
+    /// Of a longer name only if it is definite: "the tumour", for "and tumours" are others.
+    fn by_head(&self, head: &str, definite: bool) -> (Option<Pathology>, bool) {
         let mut found = self
             .attributes
             .findings
@@ -369,6 +471,8 @@ impl Reader<'_> {
                 "opacity" => "lung-opacity",
                 "tumour" => "brain-tumor",
                 "oedema" => "pulmonary-edema",
+                "effusion" => "pleural-effusion",
+                "thickening" => "pleural-thickening",
                 _ => "lung-cancer",
             };
             Pathology::find(id).ok()
@@ -379,7 +483,11 @@ impl Reader<'_> {
                     one.id(),
                     "lung-opacity" | "brain-tumor" | "pulmonary-edema" | "brain-edema"
                 );
-                (Some(one), named)
+                if named || definite {
+                    (Some(one), named)
+                } else {
+                    (fallback(), true)
+                }
             }
             _ => (fallback(), true),
         }
@@ -398,11 +506,19 @@ impl Reader<'_> {
         self.end_negation();
     }
 
-    fn finding(&mut self, pathology: Pathology, named: bool) {
+    fn finding(&mut self, pathology: Pathology, named: bool, definite: bool) {
         // An adjective goes with this finding, what has a preposition with the one before.
         let adjective = match self.current {
-            Some(item) if !item.preposition && self.items.is_empty() => self.current.take(),
-            Some(item) if !item.preposition && self.last.is_some() && !item.article => {
+            Some(item)
+                if !item.preposition
+                    && self.items.is_empty()
+                    && !(item.comma && self.last.is_some()) =>
+            {
+                self.current.take()
+            }
+            Some(item)
+                if !item.preposition && self.last.is_some() && !item.article && !item.comma =>
+            {
                 self.current.take()
             }
             _ => None,
@@ -429,6 +545,7 @@ impl Reader<'_> {
             negated,
             counts: self.number.take().into_iter().collect(),
             article: std::mem::take(&mut self.article),
+            definite,
             sizes: self.size.take().into_iter().collect(),
             shapes: self.shape.take().into_iter().collect(),
             places: Vec::new(),
@@ -500,6 +617,11 @@ impl Reader<'_> {
         let items = std::mem::take(&mut self.items);
         if items.is_empty() {
             return;
+        }
+        let of_organ = |item: &Item| item.of_organ && !item.preposition;
+        if self.last.is_none() && items.iter().any(of_organ) {
+            // "The left kidney is seen": no place of what an earlier sentence is of.
+            self.said.wrong.push(Reason::Added("side of an organ"));
         }
         let places = places(&items);
         match self.referent() {

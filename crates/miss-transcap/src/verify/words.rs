@@ -32,10 +32,18 @@ pub(super) enum Sense {
     Height(Third),
     /// Towards the head or the feet, which is up and down only where the patient stands in the image.
     Axis(Third),
+    /// "high in": a height and its preposition.
+    HeightIn(Third),
     /// "part", "side", "zone": a place, if a side or height says which.
     Zone,
     Size(Size),
     Shape(Shape),
+    /// "shaped like a wedge", which stands after what it is said of.
+    ShapeAfter(Shape),
+    /// "in size", after a size or shape that is said of what went before.
+    After,
+    /// The pleura, which only what is named for it may name.
+    Pleura,
     /// "no", "without": of what follows.
     No,
     /// "not": of what follows or went before.
@@ -56,6 +64,8 @@ pub(super) enum Sense {
     Of,
     Verb,
     Neutral,
+    /// "these": of all that were named before.
+    These,
     Comma,
     Stop,
     /// The place of a token in the caption's words, for the message.
@@ -139,8 +149,8 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::new);
 
 const NUMBERS: [&str; 21] = [
     "zero;0",
-    "one;1;single;solitary;a single;a solitary;just one;only one",
-    "two;2;a pair of;pair of;two separate;two distinct",
+    "one;1;single;solitary;lone;a single;a solitary;a lone;just one;only one",
+    "two;2;a pair of;pair of;a pair;two separate;two distinct",
     "three;3",
     "four;4",
     "five;5",
@@ -189,7 +199,10 @@ const TURNED: [(&str, &str); 8] = [
         "thickening of the pleura;thickened pleura",
         "pleural-thickening",
     ),
-    ("enlargement of the heart;heart is enlarged", "cardiomegaly"),
+    (
+        "enlargement of the heart;heart is enlarged;heart appears enlarged;heart enlargement",
+        "cardiomegaly",
+    ),
     ("oedema of the brain;edema of the brain", "brain-edema"),
     ("oedema of the lungs;edema of the lungs", "pulmonary-edema"),
 ];
@@ -202,11 +215,16 @@ const VERBS: &str = "is are was were be been being has have had can could show s
     located situated positioned lie lies lying appear appears feature features featuring illustrate illustrates \
     illustrated illustrating include includes including included detected exhibits exhibit exhibiting \
     indicates indicate captures capturing captured provides imaged examined used taken obtained acquired \
-    made recorded produced performed apparent evident presence looking viewed distributed occupy occupies \
+    made recorded produced performed do does did having look looks sit sits sitting exist exists existing \
+    existence occur occurs occurring come comes coming give gives given giving lets allows provide providing \
+    provided offers offering find finds notes placed portray portrays portrayed portraying represent \
+    represents represented representing documents documented documenting render renders rendered highlights \
+    highlighted highlighting focuses focused focusing scanned pass passes passing affects affecting discernible \
+    recognisable recognizable recognised recognized spotted pictured showcases showcasing apparent evident presence looking viewed distributed occupy occupies \
     involving involves";
 
 /// Words that say nothing about the patient.
-const NEUTRAL: &str = "this that these those it its they them their there here which where what who whose we \
+const NEUTRAL: &str = "that it its they them their there here which where what who whose we \
     you us our by from for to as through via using per when whereas while also additionally furthermore \
     moreover such example subject reader evidence sign signs any evidently medical \
     radiological radiology diagnostic clinical imaging examination exam study individual person body human \
@@ -216,11 +234,12 @@ const NEUTRAL: &str = "this that these those it its they them their there here w
     modality type attribute category label labelled labeled labels looked searched listed annotated marked \
     case specifically namely described characterised characterized classified \
     considered deemed interpreted read reported reads \
-    done";
+    done acquisition radiologic instance instances altogether totalling totaling too separate distinct clearly \
+    undoubtedly definitely certainly corresponding corresponds viewer observer";
 
 const PHRASES: &[(&str, Sense)] = &[
     (
-        "x ray;x rays;xray;xrays;radiograph;radiographs;radiographic;radiography;plain film;roentgenogram",
+        "plain;x ray;x rays;xray;xrays;radiograph;radiographs;radiographic;radiography;plain film;roentgenogram",
         Sense::Modality(Modality::Xray),
     ),
     (
@@ -289,13 +308,18 @@ const PHRASES: &[(&str, Sense)] = &[
         Sense::Plane(Plane::Lateral),
     ),
     ("frontal", Sense::Frontal),
-    ("opacity;opacities", Sense::Head("opacity")),
+    (
+        "opacity;opacities;opacification;opacifications",
+        Sense::Head("opacity"),
+    ),
     ("oedema;edema", Sense::Head("oedema")),
     (
         "tumour;tumours;tumor;tumors;brain tumour;brain tumours;brain tumor;brain tumors",
         Sense::Head("tumour"),
     ),
     ("cancer;cancers", Sense::Head("cancer")),
+    ("effusion;effusions", Sense::Head("effusion")),
+    ("thickening", Sense::Head("thickening")),
     ("a;an", Sense::Article),
     (
         "other;the other;another;the remaining one;the first;a first;the second;a second",
@@ -305,20 +329,28 @@ const PHRASES: &[(&str, Sense)] = &[
         "several;multiple;many;few;a few;some;numerous;various;more",
         Sense::Vague,
     ),
-    ("both", Sense::Both),
+    ("both;the pair", Sense::Both),
     (
         "bilateral;bilaterally;each side;either side;each lung;either lung;both sides;left and right sides",
         Sense::Bilateral,
     ),
     ("left;left sided;left hand", Sense::Side(Side::Left)),
     ("right;right sided;right hand", Sense::Side(Side::Right)),
+    (
+        "high in the;high up in the;high on the;high within the;near the top of the",
+        Sense::HeightIn(Third::Upper),
+    ),
+    (
+        "low in the;low down in the;low on the;low within the;near the bottom of the",
+        Sense::HeightIn(Third::Lower),
+    ),
     ("upper;top", Sense::Height(Third::Upper)),
-    ("middle;mid", Sense::Height(Third::Middle)),
+    ("middle;mid;midzone;midzones", Sense::Height(Third::Middle)),
     ("lower;bottom", Sense::Height(Third::Lower)),
     ("superior", Sense::Axis(Third::Upper)),
     ("inferior", Sense::Axis(Third::Lower)),
     (
-        "side;sides;part;parts;zone;zones;field;fields;region;regions;portion;portions;third;thirds;area;areas;\
+        "side;sides;part;parts;site;sites;place;places;height;zone;zones;field;fields;region;regions;portion;portions;third;thirds;area;areas;\
       half;halves;section of;quadrant;quadrants;corner;corners;location;locations;position;positions",
         Sense::Zone,
     ),
@@ -343,18 +375,31 @@ const PHRASES: &[(&str, Sense)] = &[
     ),
     ("lobulated", Sense::Shape(Shape::Lobulated)),
     (
-        "wedge;wedge shaped;wedge like;shaped like a wedge;like a wedge",
+        "wedge;wedge shaped;wedge like",
         Sense::Shape(Shape::WedgeShaped),
     ),
     (
-        "linear;linearly;line like;shaped like a line",
-        Sense::Shape(Shape::Linear),
+        "shaped like a wedge;like a wedge;in the shape of a wedge",
+        Sense::ShapeAfter(Shape::WedgeShaped),
     ),
+    (
+        "shaped like a line;in the shape of a line",
+        Sense::ShapeAfter(Shape::Linear),
+    ),
+    ("in size;in shape;in form", Sense::After),
+    (
+        "pleura;pleural space;pleural cavity;pleural spaces;pleural cavities",
+        Sense::Pleura,
+    ),
+    ("linear;linearly;line like", Sense::Shape(Shape::Linear)),
     (
         "no;without;free of;free from;absence of;negative for;neither;none;nothing;lacks;lacking;devoid of;lack of",
         Sense::No,
     ),
-    ("not;cannot;isn t;aren t", Sense::Not),
+    (
+        "not;cannot;isn t;aren t;doesn t;don t;wasn t;weren t",
+        Sense::Not,
+    ),
     ("absent;missing", Sense::Absent),
     (
         "and;with;plus;together with;along with;alongside;accompanied by;as well as;besides;in addition to",
@@ -362,20 +407,31 @@ const PHRASES: &[(&str, Sense)] = &[
     ),
     ("or;nor", Sense::Or),
     ("but;however;yet", Sense::But),
-    ("normal;unremarkable;healthy;normally", Sense::Normal),
+    (
+        "normal;unremarkable;healthy;normally;within normal limits;normal limits",
+        Sense::Normal,
+    ),
     (
         "abnormal;abnormality;abnormalities;abnormally;anomaly;anomalies;pathology;pathological;pathologies",
         Sense::Abnormal,
     ),
-    ("finding;findings", Sense::Findings),
+    (
+        "finding;findings;condition;conditions;thing;things",
+        Sense::Findings,
+    ),
     ("patient;patients", Sense::Patient),
     ("'s", Sense::Possessive),
     ("the", Sense::The),
-    ("in;on;at;within;inside;across;over;throughout", Sense::In),
+    ("this;these;those", Sense::These),
+    (
+        "in;on;at;towards;toward;within;inside;across;over;throughout",
+        Sense::In,
+    ),
     ("of", Sense::Of),
     (
-        "in number;in size;in shape;in form;in total;in addition;of note;a total of;an area of;areas of;area of;\
-      in all;on display;in which;on which;as a whole;in question;in view;kind of",
+        "in number;in total;in addition;of note;a total of;areas of;area of;\
+      in all;on display;in which;on which;as a whole;in question;in view;kind of;as well;\
+      without question;without doubt;without a doubt;no doubt;one can;one sees;one observes;one finds;stand out;stands out",
         Sense::Neutral,
     ),
 ];

@@ -200,7 +200,7 @@ impl Fault {
 }
 
 /// A schedule without a memory: of a hundred calls `percent` meet a fault, each kind as often as the others, but a
-/// fifth as often those that hold everything for about a second.
+/// third as often those that hold everything for about a second.
 pub fn random(seed: u64, percent: u64) -> Schedule {
     let slow = [
         Fault::LimitSeconds,
@@ -216,7 +216,7 @@ pub fn random(seed: u64, percent: u64) -> Schedule {
         let kinds = Fault::ALL.len() as u64;
         (1..).find_map(|turn| {
             let fault = Fault::ALL[(draw(2 * turn) % kinds) as usize];
-            (!slow.contains(&fault) || draw(2 * turn + 1) % 5 == 0).then_some(fault)
+            (!slow.contains(&fault) || draw(2 * turn + 1) % 3 == 0).then_some(fault)
         })
     })
 }

@@ -10,7 +10,7 @@ pub mod tuples;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -110,6 +110,20 @@ pub struct Server {
 }
 
 impl Server {
+    /// The record once every call has ended: a client may know of an end a little before the server has noted it.
+    pub fn at_rest(&self) -> MutexGuard<'_, Record> {
+        let end = Instant::now() + Duration::from_secs(10);
+        loop {
+            let record = self.record.lock().unwrap();
+            let open = record.calls.iter().any(|call| call.ended.is_none());
+            if !open || Instant::now() > end {
+                return record;
+            }
+            drop(record);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// `delay` is what a correct answer takes.
     pub fn start(delay: Duration, schedule: Schedule) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()

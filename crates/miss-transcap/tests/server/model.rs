@@ -47,10 +47,10 @@ pub fn captions(body: &Value) -> Vec<String> {
         image.push_str(&format!(" of the {organ}"));
     }
     let whose = value("sides").map_or(String::new(), |whose| format!(" {whose}"));
-    let mut parts = Vec::new();
-    parts.extend(value("structures").map(|names| format!("the {}", names.replace(", ", ", the "))));
-    parts.extend(value("class").map(|class| match class {
-        "normal" => "a normal appearance".to_owned(),
+    let mut fixed: Vec<String> = Vec::new();
+    fixed.extend(value("structures").map(|names| format!("the {}", names.replace(", ", ", the "))));
+    fixed.extend(value("class").map(|class| match class {
+        "normal" => "nothing abnormal".to_owned(),
         "no finding" => "no finding".to_owned(),
         "abnormal" => "an abnormality".to_owned(),
         _ => "an abnormality but no lung opacity".to_owned(),
@@ -59,22 +59,28 @@ pub fn captions(body: &Value) -> Vec<String> {
         .iter()
         .enumerate()
         .filter(|(_, (name, _))| name == "pathology");
-    for (start, (_, pathology)) in starts {
-        let of = &pairs[start + 1..];
-        let end = of.iter().position(|(name, _)| name == "pathology");
-        parts.push(finding(pathology, &of[..end.unwrap_or(of.len())], &whose));
-    }
-    let said = parts.join(", and ");
+    let said = |style: usize| {
+        let mut parts = fixed.clone();
+        for (start, (_, pathology)) in starts.clone() {
+            let of = &pairs[start + 1..];
+            let end = of.iter().position(|(name, _)| name == "pathology");
+            let of = &of[..end.unwrap_or(of.len())];
+            parts.push(finding(pathology, of, &whose, style));
+        }
+        if style % 2 == 1 {
+            parts[fixed.len()..].reverse();
+        }
+        parts.join(", and ")
+    };
     (0..count)
         .map(|index| {
+            let said = said(index);
             if said.is_empty() {
-                let frame = ["This is", "Shown is", "Here we see", "The picture is"];
-                let more = ["", " now", " here", " in view"][index / 4 % 4];
-                return format!("{}{more} a {image}.", frame[index % 4]);
+                return bare(&image, index);
             }
             match index % 5 {
                 0 => format!("This is a {image}, with {said}."),
-                1 => format!("{said} can be seen on this {image}."),
+                1 => format!("In view on a {image}: {said}."),
                 2 => format!("The picture, which is a {image}, shows {said}."),
                 3 => format!("On display: {image}. It shows {said}."),
                 _ => format!("What we see here on a {image} is {said}."),
@@ -83,22 +89,35 @@ pub fn captions(body: &Value) -> Vec<String> {
         .collect()
 }
 
+/// Of an image of which nothing is said but how it was made and of what.
+fn bare(image: &str, index: usize) -> String {
+    let Some((method, organ)) = image.split_once(" image of the ") else {
+        return format!("This is {} a {image}.", ["", "now", "here"][index % 3]);
+    };
+    match index % 4 {
+        0 => format!("This is a {image}."),
+        1 => format!("The {organ} is seen by {method}."),
+        2 => format!("What is shown here on a picture, a {method}, is the {organ}."),
+        _ => format!("We see a {organ} in {method}, on display."),
+    }
+}
+
 /// A pathology with what is known of it, e.g. `2 small nodules, 1 in the upper left and 1 in the lower right`.
-fn finding(pathology: &str, of: &[(String, String)], whose: &str) -> String {
+fn finding(pathology: &str, of: &[(String, String)], whose: &str, style: usize) -> String {
     let value = |name: &str| {
         let found = of.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
     };
     let count = value("count");
     let mut words = Vec::new();
-    words.extend(count);
-    words.extend(value("size"));
-    words.extend(value("shape"));
+    words.extend(count.map(|count| number(count.parse().unwrap_or(0), style)));
+    words.extend(value("size").map(str::to_owned));
+    words.extend(value("shape").map(str::to_owned));
     let noun = match count {
         None | Some("1") => pathology.to_owned(),
         _ => plural(pathology),
     };
-    words.push(&noun);
+    words.push(noun);
     let mut text = words.join(" ");
     let mut places: Vec<(&str, usize)> = Vec::new();
     for place in value("location")
@@ -113,9 +132,16 @@ fn finding(pathology: &str, of: &[(String, String)], whose: &str) -> String {
     let several = places.len() > 1;
     let each: Vec<String> = places
         .iter()
-        .map(|(place, number)| match several {
-            true => format!("{number} in the {place}{whose}"),
-            false => format!("in the {place}{whose}"),
+        .map(|(place, many)| {
+            let place = match style % 3 {
+                0 => format!("in the {place}{whose}"),
+                1 => format!("at the {place} region{whose}"),
+                _ => format!("within the {place} part{whose}"),
+            };
+            match several {
+                true => format!("{} {place}", number(*many as u64, style)),
+                false => place,
+            }
         })
         .collect();
     match several {
@@ -124,6 +150,14 @@ fn finding(pathology: &str, of: &[(String, String)], whose: &str) -> String {
         false => text.push_str(&format!(" {}", each[0])),
     }
     text
+}
+
+fn number(value: u64, style: usize) -> String {
+    let words = ["no", "one", "two", "three", "four", "five", "six"];
+    match words.get(value as usize) {
+        Some(word) if style % 2 == 1 => (*word).to_owned(),
+        _ => value.to_string(),
+    }
 }
 
 fn plural(noun: &str) -> String {

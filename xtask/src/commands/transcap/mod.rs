@@ -3,7 +3,7 @@
 mod job;
 mod labels;
 mod plan;
-mod probe;
+// mod probe;
 mod report;
 mod run;
 mod verify;
@@ -19,7 +19,7 @@ pub enum Command {
     /// Say what captions for a dataset would ask of a language model and cost; nothing is asked
     Plan(plan::Arguments),
     /// Find out what a server really does: schemas, limits, seeds, token counts. Costs some short calls
-    Probe(probe::Arguments),
+    // Probe(probe::Arguments),
     /// Write captions for a dataset's images, from templates or a language model; a killed run goes on
     Run(run::Arguments),
     /// Check captions against the attributes that they were made from
@@ -32,7 +32,7 @@ pub fn run(command: &Command) -> Result<Exit, Failure> {
     log::start(None);
     match command {
         Command::Plan(arguments) => plan::run(arguments),
-        Command::Probe(arguments) => probe::run(arguments),
+        // Command::Probe(arguments) => probe::run(arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Report(arguments) => report::run(arguments),

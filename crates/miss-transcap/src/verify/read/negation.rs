@@ -91,7 +91,15 @@ impl Reader<'_> {
         if negated {
             self.negation = Negation::Met;
         }
-        if self.number.take().is_some_and(|number| number != 1) && !self.article {
+        // "Two findings: a mass and an effusion."
+        let findings = &self.attributes.findings;
+        let kinds = findings
+            .iter()
+            .all(|finding| finding.count.is_none_or(|count| count == 1))
+            .then_some(findings.len());
+        let other =
+            |number: u8| number != 1 && kinds.is_none_or(|kinds| usize::from(number) != kinds);
+        if self.number.take().is_some_and(other) && !self.article {
             self.said.wrong.push(Reason::Contradicts("count"));
         }
         self.article = false;
