@@ -251,6 +251,14 @@ fn a_batch_keeps_to_the_cap() {
         usd: None,
         tokens: Some(three),
     };
+    let nothing = Caps {
+        usd: None,
+        tokens: Some(0),
+    };
+    assert_eq!(
+        bench.step(&requests, &nothing).unwrap(),
+        BatchStatus::Capped("tokens")
+    );
     bench.step(&requests, &caps).unwrap();
     let record = bench.server.record.lock().unwrap();
     assert_eq!(record.batches.files[0].1.lines().count(), 3);

@@ -382,7 +382,7 @@ impl Batches<'_> {
                 continue;
             }
             let scrub = |text: String| self.server.scrub(&text);
-            answer.content = scrub(answer.content);
+            answer.content = self.server.scrub(&answer.content);
             answer.refusal = answer.refusal.map(scrub);
             answer.model = answer.model.map(scrub);
             journal.answer(Answered {
