@@ -190,6 +190,9 @@ impl Attributes {
         }
         for (index, finding) in self.findings.iter().enumerate() {
             let name = finding.pathology;
+            if self.class == Some(Class::AbnormalWithoutOpacity) && name.id() == "lung-opacity" {
+                return fail(format!("a {name} on an image without one"));
+            }
             if self.findings[..index]
                 .iter()
                 .any(|other| other.pathology == name)

@@ -38,6 +38,11 @@ impl Content {
         if self.first_plural { "are" } else { "is" }
     }
 
+    /// "There is no abnormality", but neither "there is the liver" nor "there is none of the findings".
+    pub fn fits_there(&self) -> bool {
+        self.kind != Kind::Organs && !self.text.starts_with("none ")
+    }
+
     fn plain(kind: Kind, text: impl Into<String>, plural: bool) -> Self {
         Self {
             kind,
@@ -128,6 +133,40 @@ fn findings(findings: &[Finding], sides: Option<Convention>) -> Content {
         }
     }
     content
+}
+
+/// A finding as it is spoken of again: "the two lung opacities", "the single nodule", "the pneumonia".
+pub(super) struct Definite {
+    pub name: String,
+    pub plural: bool,
+    /// Where it lies, and whether that tells each apart.
+    pub place: Option<(String, bool)>,
+}
+
+impl Definite {
+    /// Without its size and shape.
+    pub fn of(finding: &Finding, sides: Option<Convention>) -> Self {
+        let plain = Finding {
+            size: None,
+            shape: None,
+            ..finding.clone()
+        };
+        let noun = Noun::of(&plain, sides);
+        let name = match noun.head.strip_prefix("a(n) ") {
+            Some(one) => format!("the single {one}"),
+            None => format!("the {}", noun.head),
+        };
+        let place = match noun.place {
+            Place::Nowhere => None,
+            Place::Of(place) => Some((place, false)),
+            Place::Aside(places) => Some((places, true)),
+        };
+        Self {
+            name,
+            plural: noun.plural,
+            place,
+        }
+    }
 }
 
 enum Place {

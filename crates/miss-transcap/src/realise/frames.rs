@@ -41,7 +41,7 @@ const BARE: [&str; 28] = [
 ];
 
 /// Of anything that is seen on an image.
-const ON_IMAGE: [&str; 17] = [
+const ON_IMAGE: [&str; 15] = [
     "a(n) {whole} with {f}.",
     "a(n) {whole} showing {f}.",
     "a(n) {whole} shows {f}.",
@@ -52,8 +52,6 @@ const ON_IMAGE: [&str; 17] = [
     "{f} on a(n) {whole}.",
     "on this {whole}, {f} {is} seen.",
     "a(n) {whole} on which {f} {is} seen.",
-    "we see {f} on this {whole}.",
-    "on a(n) {whole}, we see {f}.",
     "a(n) {whole}: {f}.",
     "a(n) {whole}. {f} {is} seen.",
     "this is a(n) {whole} showing {f}.",
@@ -62,7 +60,9 @@ const ON_IMAGE: [&str; 17] = [
 ];
 
 /// Of what is there, not of what is not.
-const FOUND_ON_IMAGE: [&str; 3] = [
+const FOUND_ON_IMAGE: [&str; 5] = [
+    "we see {f} on this {whole}.",
+    "on a(n) {whole}, we see {f}.",
     "{f} as seen on a(n) {whole}.",
     "visible on this {whole} {there} {f}.",
     "what this {whole} shows is {f}.",
@@ -74,24 +74,35 @@ const THERE_ON_IMAGE: [&str; 2] = [
     "a(n) {whole}. there {there} {f}.",
 ];
 
-/// As [`ON_IMAGE`], where nothing is known of the image or it has been named.
-const ALONE: [&str; 12] = [
-    "{f}.",
+/// As [`ON_IMAGE`], where the image has been named or nothing is known of it. None of them names an image as if
+/// it were another.
+const ALONE: [&str; 13] = [
     "{f} {is} seen.",
     "{f} {is} visible.",
     "{f} {is} shown.",
     "{f} can be seen.",
-    "we see {f}.",
+    "{f} {is} seen here.",
+    "{f} {is} visible here.",
+    "it shows {f}.",
+    "here, {f} {is} seen.",
+    "here, {f} can be seen.",
     "the image shows {f}.",
+    "on this image, {f} {is} seen.",
+    "in the image, {f} {is} visible.",
+    "{f} {is} seen on the image.",
+];
+
+/// As [`ALONE`], where no image has been named.
+const NO_IMAGE_YET: [&str; 3] = [
     "an image showing {f}.",
     "an image with {f}.",
     "an image on which {f} {is} seen.",
-    "on this image, {f} {is} seen.",
-    "on the image we see {f}.",
 ];
 
 /// As [`FOUND_ON_IMAGE`].
-const FOUND_ALONE: [&str; 3] = [
+const FOUND_ALONE: [&str; 5] = [
+    "{f}.",
+    "we see {f}.",
     "seen here {there} {f}.",
     "visible {there} {f}.",
     "what is seen is {f}.",
@@ -118,13 +129,15 @@ pub(super) fn first(attributes: &Attributes, content: Option<&Content>) -> Vec<&
         || attributes.organ.is_some()
         || (attributes.class.is_some() && !attributes.findings.is_empty());
     if !image {
-        return without_image(content);
+        let mut frames = without_image(content);
+        frames.extend(NO_IMAGE_YET);
+        return without_double_image(frames, content);
     }
     let mut frames = ON_IMAGE.to_vec();
     if content.kind != Kind::Absent {
         frames.extend(FOUND_ON_IMAGE);
     }
-    if content.kind != Kind::Organs {
+    if content.fits_there() {
         frames.extend(THERE_ON_IMAGE);
     }
     if attributes.findings.is_empty() && attributes.structures.is_empty() {
@@ -139,10 +152,18 @@ pub(super) fn without_image(content: &Content) -> Vec<&'static str> {
     if content.kind != Kind::Absent {
         frames.extend(FOUND_ALONE);
     }
-    if content.kind != Kind::Organs {
+    if content.fits_there() {
         frames.extend(THERE_ALONE);
     }
     frames.extend(PLACED);
+    without_double_image(frames, content)
+}
+
+/// Not "on this image, a nodule in the upper left of the image is seen".
+fn without_double_image(mut frames: Vec<&'static str>, content: &Content) -> Vec<&'static str> {
+    if content.text.contains("of the image") {
+        frames.retain(|frame| !frame.contains(" image"));
+    }
     frames
 }
 

@@ -29,8 +29,15 @@ pub const REALISER: &str = "template/2";
 /// Fewer than `count` are returned only when every sentence has been used; there are at least 12.
 #[must_use]
 pub fn realise(attributes: &Attributes, count: usize, seed: u64) -> Vec<String> {
+    // So that images of which the same kinds of things are known do not get the same frames.
+    let seed = mix(&[seed, fingerprint(attributes)]);
+    choose(by_frame(attributes, seed), count, seed)
+}
+
+/// One caption of each frame, then the next of each, in an order that the seed gives.
+fn choose(all: Vec<Vec<String>>, count: usize, seed: u64) -> Vec<String> {
     let mut frames: Vec<Vec<String>> = Vec::new();
-    for (frame, mut captions) in (0_u64..).zip(by_frame(attributes, seed)) {
+    for (frame, mut captions) in (0_u64..).zip(all) {
         shuffle(&mut captions, mix(&[seed, frame]));
         frames.push(captions);
     }
@@ -46,6 +53,17 @@ pub fn realise(attributes: &Attributes, count: usize, seed: u64) -> Vec<String> 
         .collect()
 }
 
+/// The same on every machine and in every version of the standard library.
+fn fingerprint(attributes: &Attributes) -> u64 {
+    let text: Vec<u64> = attributes
+        .named()
+        .into_iter()
+        .flat_map(|(name, value)| format!("{name}={value};").into_bytes())
+        .map(u64::from)
+        .collect();
+    mix(&text)
+}
+
 /// The captions of each frame that applies.
 ///
 /// The first sentence is of the image and of what is seen first; what else is seen has a sentence of its own,
@@ -55,13 +73,10 @@ fn by_frame(attributes: &Attributes, seed: u64) -> Vec<Vec<String>> {
     let contents = contents(attributes);
     let mut contents = contents.iter();
     let first = contents.next();
-    let filled = |patterns: Vec<&str>, content| -> Vec<Vec<String>> {
-        let sentences = patterns.iter().map(|frame| fill(frame, &phrases, content));
-        sentences.filter(|frame| !frame.is_empty()).collect()
-    };
-    let mut captions = filled(frames::first(attributes, first), first);
+    let mut captions = filled(&frames::first(attributes, first), &phrases, first);
     for (place, content) in (1_u64..).zip(contents) {
-        let further: Vec<String> = filled(frames::without_image(content), Some(content)).concat();
+        let further: Vec<String> =
+            filled(&frames::without_image(content), &phrases, Some(content)).concat();
         for (frame, sentences) in (0_u64..).zip(&mut captions) {
             for (index, sentence) in (0_u64..).zip(sentences) {
                 let drawn = miss_data::draw(further.len(), mix(&[seed, place]), frame, index);
@@ -70,6 +85,15 @@ fn by_frame(attributes: &Attributes, seed: u64) -> Vec<Vec<String>> {
         }
     }
     captions
+}
+
+/// The sentences of each frame that has any.
+fn filled(patterns: &[&str], phrases: &Phrases, content: Option<&Content>) -> Vec<Vec<String>> {
+    patterns
+        .iter()
+        .map(|frame| fill(frame, phrases, content))
+        .filter(|frame| !frame.is_empty())
+        .collect()
 }
 
 /// Every sentence that a frame makes of these words; none if it asks for something unknown.
@@ -98,6 +122,7 @@ fn fill(pattern: &str, phrases: &Phrases, content: Option<&Content>) -> Vec<Stri
         ("{image}", &phrases.image),
         ("{method}", &phrases.method),
         ("{organ}", &phrases.organ),
+        ("{plane}", &phrases.plane),
     ];
     let mut sentences = vec![pattern.clone()];
     for (slot, options) in slots {

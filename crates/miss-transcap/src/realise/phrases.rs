@@ -13,6 +13,8 @@ pub(crate) struct Phrases {
     pub method: Vec<String>,
     /// The organ's nouns, used with "the".
     pub organ: Vec<String>,
+    /// The plane's adjectives; one that is empty if it is not known.
+    pub plane: Vec<String>,
 }
 
 impl Phrases {
@@ -77,6 +79,7 @@ impl Phrases {
             image,
             method,
             organ: organs.iter().map(ToString::to_string).collect(),
+            plane: planes.iter().map(ToString::to_string).collect(),
         }
     }
 }
