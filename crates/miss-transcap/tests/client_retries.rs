@@ -271,7 +271,10 @@ async fn bodies_too_large_are_not_read() {
     assert_eq!(after(padded(3 << 20), &quick()).await.1.len(), 1);
     let server = Scripted::start(move |_, _| endless()).await;
     let failure = server.client(&quick()).send(&request(1)).await.unwrap_err();
-    assert!(failure.to_string().contains("larger than 4194304 bytes"), "{failure}");
+    assert!(
+        failure.to_string().contains("larger than 4194304 bytes"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
