@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use miss_transcap::journal::Journal;
+use miss_transcap::llm::batch::{BatchServer, BatchStatus, Batches, MAX_REQUESTS};
 use miss_transcap::llm::{Client, Failure as Unanswered, Prompt};
 use miss_transcap::run::{Job, Options, Outcome, Progress};
 
@@ -126,4 +127,62 @@ fn line(progress: &Progress) -> String {
         paid.tokens(),
         paid.pico_usd
     )
+}
+
+/// Takes the job's batch one step further, or begins one; says how it stands. `Ok(None)` when there is nothing left to
+/// ask, so that [`caption`] has all answers.
+pub fn batch(job: &Job<'_>, journal: &Path) -> Result<Option<String>, Failure> {
+    let options = job.options;
+    let Some(endpoint) = &options.endpoint else {
+        let message = "a batch needs a server: add [endpoint] and [parameters] to the options";
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    let server = BatchServer::new(endpoint, &options.limits)
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let batches = Batches {
+        server: &server,
+        state: &journal.with_file_name("batch.json"),
+        prompt: job.prompt,
+        prices: &options.prices,
+        caps: &options.caps,
+        most_requests: MAX_REQUESTS,
+    };
+    let mut journal = Journal::open(journal).map_err(Failure::output_error)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(Failure::compute)?;
+    let requests = job.open_requests(&journal);
+    let status = runtime
+        .block_on(batches.advance(&requests, &mut journal))
+        .map_err(Failure::compute)?;
+    Ok(match status {
+        BatchStatus::Nothing => None,
+        BatchStatus::Waiting { status, done, all } => Some(format!(
+            "batch {status}: {done} of {all} requests; run the same command again in some minutes"
+        )),
+        BatchStatus::Ended(collected) => {
+            if collected.status == "failed" {
+                let why = collected.message.unwrap_or_default();
+                return Err(Failure::new(
+                    Exit::Compute,
+                    format!("the batch failed: {why}"),
+                ));
+            }
+            Some(format!(
+                "batch {}: {} answers new in the journal, {} failed, {} missing, {} damaged; run the same command \
+                 again for what is still open",
+                collected.status,
+                collected.answered,
+                collected.failed,
+                collected.missing,
+                collected.damaged.len()
+            ))
+        }
+        BatchStatus::Capped(what) => {
+            let message = format!("the cap on {what} leaves no room for a batch");
+            return Err(Failure::new(Exit::Compute, message));
+        }
+    })
 }

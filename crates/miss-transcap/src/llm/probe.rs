@@ -232,7 +232,7 @@ impl Asking<'_> {
                 (Some(answer), time)
             }
             Err(failure) => {
-                self.note("answer", Verdict::No, &failure.to_string());
+                self.note("answer", unanswered(&failure), &failure.to_string());
                 (None, time)
             }
         }
@@ -273,7 +273,7 @@ impl Asking<'_> {
                         format!("{FEW} asked: {tokens}, finish_reason {reason}"),
                     )
                 }
-                Err(failure) => (Verdict::No, failure.to_string()),
+                Err(failure) => (unanswered(&failure), failure.to_string()),
             };
             if self.note(name, verdict, &evidence) == Verdict::Yes && obeyed.is_none() {
                 obeyed = Some(completion);
@@ -299,7 +299,7 @@ impl Asking<'_> {
                 obeys(&answer, &schema),
                 format!("{NONSENSE} demanded: {}", shown(&answer)),
             ),
-            Err(failure) => (Verdict::No, failure.to_string()),
+            Err(failure) => (unanswered(&failure), failure.to_string()),
         };
         self.note("json_schema", verdict, &evidence)
     }
@@ -316,7 +316,7 @@ impl Asking<'_> {
                 obeys(&answer, &schema),
                 format!("not asked for in words: {}", shown(&answer)),
             ),
-            Err(failure) => (Verdict::No, failure.to_string()),
+            Err(failure) => (unanswered(&failure), failure.to_string()),
         };
         self.note("schema of captions", verdict, &evidence);
     }
@@ -330,7 +330,7 @@ impl Asking<'_> {
                 obeys(&answer, &schema),
                 format!("plain words asked for: {}", shown(&answer)),
             ),
-            Err(failure) => (Verdict::No, failure.to_string()),
+            Err(failure) => (unanswered(&failure), failure.to_string()),
         };
         self.note("json_object", verdict, &evidence)
     }
@@ -342,7 +342,7 @@ impl Asking<'_> {
         let captions = asked.as_ref().map_err(Clone::clone);
         let (verdict, evidence) = match captions.and_then(|answer| answer.captions(&self.request)) {
             Ok(captions) => (Verdict::Yes, captions.join(" | ")),
-            Err(failure) => (Verdict::No, failure.to_string()),
+            Err(failure) => (unanswered(&failure), failure.to_string()),
         };
         self.note("captions", verdict, &evidence);
         asked.ok()
@@ -386,7 +386,7 @@ impl Asking<'_> {
             match self.ask("Write five random words.", change).await {
                 Ok(answer) => texts.push(shown(&answer)),
                 Err(failure) => {
-                    self.note("seed", Verdict::No, &failure.to_string());
+                    self.note("seed", unanswered(&failure), &failure.to_string());
                     return;
                 }
             }
@@ -466,4 +466,12 @@ fn shown(answer: &Answer) -> String {
     };
     let text: String = text.chars().take(SHOWN).collect();
     format!("{text:?}")
+}
+
+/// What a failure says of the server: nothing, where no response came, as from one that is slow.
+fn unanswered(failure: &Failure) -> Verdict {
+    match failure {
+        Failure::Transport(_) => Verdict::Unknown,
+        _ => Verdict::No,
+    }
 }

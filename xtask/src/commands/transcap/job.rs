@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use miss_data::Manifest;
 use miss_transcap::llm::Prompt;
 use miss_transcap::map::Labelled;
 use miss_transcap::run::{Checks, Job, Options};
@@ -26,7 +25,6 @@ pub struct Arguments {
 
 /// A job with all that it borrows.
 pub struct Prepared {
-    pub manifest: Manifest,
     pub labelled: Vec<Labelled>,
     pub options: Options,
     prompt: Prompt,
@@ -45,7 +43,6 @@ impl Arguments {
             .clone()
             .unwrap_or_else(|| workspace().join("captions").join(&manifest.name));
         Ok(Prepared {
-            manifest,
             labelled,
             options,
             prompt,

@@ -87,7 +87,7 @@ fn totals(file: &CaptionFile) -> Totals {
         for reason in request.rejected.iter().flat_map(|one| &one.reasons) {
             *rejected.entry(reason.clone()).or_default() += 1;
         }
-        for reason in &request.failure {
+        if let Some(reason) = &request.failure {
             *fallbacks.entry(reason.clone()).or_default() += 1;
         }
     }

@@ -12,6 +12,9 @@ use crate::interrupt::Interrupt;
 pub struct Arguments {
     #[command(flatten)]
     job: job::Arguments,
+    /// Ask by batch files (/v1/files, /v1/batches), often at half the price: one step a call, until all is answered
+    #[arg(long)]
+    batch: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
@@ -19,6 +22,12 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let prepared = arguments.job.prepare()?;
     let out = &prepared.out;
     std::fs::create_dir_all(out).map_err(|error| Failure::output(out, error))?;
+    if arguments.batch {
+        if let Some(status) = captioner::batch(&prepared.job(), &prepared.journal())? {
+            println!("{status}");
+            return Ok(Exit::Ok);
+        }
+    }
     let outcome = captioner::caption(&prepared.job(), &prepared.journal(), &interrupt)?;
     let path = out.join("captions.jsonl");
     write_caption_file(&path, &outcome.file).map_err(Failure::output_error)?;
