@@ -152,7 +152,8 @@ impl Definite {
             ..finding.clone()
         };
         let noun = Noun::of(&plain, sides);
-        let name = match noun.head.strip_prefix("a(n) ") {
+        let one = |head: &'static str| noun.head.strip_prefix(head);
+        let name = match one("a(n) ").or_else(|| one("one ")) {
             Some(one) => format!("the single {one}"),
             None => format!("the {}", noun.head),
         };
@@ -244,6 +245,8 @@ fn head(finding: &Finding, several: bool) -> (String, bool) {
     };
     let as_mass = finding.count.is_none() && !several && is_mass(pathology);
     let (number, noun, plural) = match finding.count {
+        // "An area of" is only a way to say that there is some.
+        Some(1) if pathology.plural().is_none() => (Some("one"), one, false),
         Some(1) => (Some("a(n)"), one, false),
         Some(count) => (Some(number(usize::from(count))), many, true),
         None if as_mass => (None, pathology.noun().to_owned(), false),

@@ -143,6 +143,10 @@ pub(super) fn first(attributes: &Attributes, content: Option<&Content>) -> Vec<&
     if attributes.findings.is_empty() && attributes.structures.is_empty() {
         frames.extend(attributes.class.map_or(&[][..], of_class));
     }
+    if content.text.contains("of the image") {
+        // Not "in the upper left of the image on this X-ray of the chest".
+        frames.retain(|frame| frame.find("{f}") > frame.find("{whole}"));
+    }
     frames
 }
 
