@@ -268,7 +268,7 @@ fn a_missing_image_and_a_missing_caption_are_named() {
         .unwrap_err()
         .to_string()
     };
-    pairs[2].captions.clear();
+    pairs[2].captions = Captions::Whole(Vec::new());
     assert_eq!(
         run(&pairs),
         "record 2.png: it has no caption; leave the image out or caption it"

@@ -22,11 +22,11 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let prepared = arguments.job.prepare()?;
     let out = &prepared.out;
     std::fs::create_dir_all(out).map_err(|error| Failure::output(out, error))?;
-    if arguments.batch {
-        if let Some(status) = captioner::batch(&prepared.job(), &prepared.journal())? {
-            println!("{status}");
-            return Ok(Exit::Ok);
-        }
+    if arguments.batch
+        && let Some(status) = captioner::batch(&prepared.job(), &prepared.journal())?
+    {
+        println!("{status}");
+        return Ok(Exit::Ok);
     }
     let outcome = captioner::caption(&prepared.job(), &prepared.journal(), &interrupt)?;
     let path = out.join("captions.jsonl");
