@@ -7,3 +7,4 @@ mod hostile;
 #[cfg(unix)]
 mod interrupted;
 mod support;
+mod transcap;

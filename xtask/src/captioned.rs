@@ -74,7 +74,8 @@ pub fn of_labels(
     Ok(read.records)
 }
 
-fn tell<T>(read: &Read<T>) {
+/// Says what was found about rows.
+pub fn tell<T>(read: &Read<T>) {
     for finding in read.findings.iter().take(TOLD) {
         tracing::warn!("{finding}");
     }

@@ -99,7 +99,7 @@ fn summary(split: &Split, audit: &Audit) -> String {
         shared => format!("{shared} of which it had seen in training"),
     };
     format!(
-        "Pretrained on images and template captions, fine-tuned on {} questions, and asked {} questions about {} images, {seen}.",
+        "Pretrained on images and captions made from their labels, fine-tuned on {} questions, and asked {} questions about {} images, {seen}.",
         split.train.len(),
         split.test.len(),
         audit.test_images

@@ -37,11 +37,11 @@ impl Arguments {
     pub fn prepare(&self) -> Result<Prepared, Failure> {
         let options = captioner::options(self.options.as_deref())?;
         let prompt = captioner::prompt(&options)?;
-        let (manifest, labelled) = self.labels.read()?;
+        let (name, labelled) = self.labels.read()?;
         let out = self
             .out
             .clone()
-            .unwrap_or_else(|| workspace().join("captions").join(&manifest.name));
+            .unwrap_or_else(|| workspace().join("captions").join(name));
         Ok(Prepared {
             labelled,
             options,

@@ -1,15 +1,16 @@
 //! Whose images are captioned, and what is left out.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use miss_data::audit::{Images, PairKind, audit_figures};
 use miss_data::format::Kind;
 use miss_data::location::Convention;
 use miss_data::record::select;
-use miss_data::{Format, Manifest, Part, Question, SplitKind, split};
+use miss_data::{Format, Part, Question, SplitKind, split};
 use miss_transcap::map::Labelled;
 use miss_transcap::map::class_folders::ClassMap;
+use miss_transcap::map::table::TableMap;
 
 use crate::captioned;
 use crate::commands::data::{Dataset, named};
@@ -27,6 +28,15 @@ pub struct Labels {
     /// For class folders: what all images have in common and what each class means (TOML)
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
+    /// A table of your own (CSV, TSV, JSON, lines of JSON) in place of a dataset
+    #[arg(long, value_name = "FILE", requires = "map", conflicts_with_all = ["name", "root", "classes", "split"])]
+    table: Option<PathBuf>,
+    /// What the columns of that table mean (TOML; crates/miss-transcap, map::table, says how)
+    #[arg(long, value_name = "FILE", requires = "table")]
+    map: Option<PathBuf>,
+    /// Folder of that table's images [default: the table's]
+    #[arg(long, value_name = "DIR", requires = "table")]
+    images: Option<PathBuf>,
     /// For questions: the division whose training images are captioned [default: image-disjoint; SLAKE: en]
     #[arg(long, value_name = "KIND")]
     split: Option<SplitKind>,
@@ -62,11 +72,45 @@ impl From<Sides> for Convention {
 }
 
 impl Labels {
-    /// The dataset, and its images with what is said of them.
-    pub fn read(&self) -> Result<(Manifest, Vec<Labelled>), Failure> {
+    /// The name of the dataset or table, and its images with what is said of them.
+    pub fn read(&self) -> Result<(String, Vec<Labelled>), Failure> {
+        let (name, images, mut labelled) = match (&self.table, &self.map) {
+            (Some(table), Some(map)) => self.table(table, map)?,
+            _ => self.dataset()?,
+        };
+        if let Some(against) = &self.against {
+            let seen = Images::load(&images, labelled.iter().map(|one| &*one.image));
+            let leaks = self.leaks(against, &labelled, &seen)?;
+            let before = labelled.len();
+            labelled.retain(|one| !leaks.contains(&one.image));
+            println!(
+                "{} of {before} images left out: they are test images of {against}, or the same picture",
+                before - labelled.len()
+            );
+        }
+        labelled.truncate(self.limit.unwrap_or(usize::MAX));
+        Ok((name, labelled))
+    }
+
+    /// Name, folder of images, and images of a table.
+    fn table(&self, table: &Path, map: &Path) -> Result<(String, PathBuf, Vec<Labelled>), Failure> {
+        let map =
+            TableMap::read(map).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        let read = map.labelled(table).map_err(Failure::data)?;
+        captioned::tell(&read);
+        let stem = table.file_stem().unwrap_or(table.as_os_str());
+        let images = match &self.images {
+            Some(folder) => folder.clone(),
+            None => table.parent().unwrap_or(Path::new("")).to_owned(),
+        };
+        Ok((stem.to_string_lossy().into_owned(), images, read.records))
+    }
+
+    /// Name, folder of images, and images of a dataset.
+    fn dataset(&self) -> Result<(String, PathBuf, Vec<Labelled>), Failure> {
         let (manifest, root) = self.dataset.open()?;
         let format = manifest.format;
-        let mut labelled = match format.kind() {
+        let labelled = match format.kind() {
             Kind::Questions => {
                 let questions = rows::questions(format, &root)?;
                 let train = self.training(format, &questions)?;
@@ -80,19 +124,7 @@ impl Labels {
                 return Err(Failure::new(Exit::Usage, message));
             }
         };
-        if let Some(name) = &self.against {
-            let images = root.join(format.images_dir());
-            let seen = Images::load(&images, labelled.iter().map(|one| &*one.image));
-            let leaks = self.leaks(name, &labelled, &seen)?;
-            let before = labelled.len();
-            labelled.retain(|one| !leaks.contains(&one.image));
-            println!(
-                "{} of {before} images left out: they are test images of {name}, or the same picture",
-                before - labelled.len()
-            );
-        }
-        labelled.truncate(self.limit.unwrap_or(usize::MAX));
-        Ok((manifest, labelled))
+        Ok((manifest.name, root.join(format.images_dir()), labelled))
     }
 
     fn training<'a>(

@@ -19,6 +19,9 @@ pub struct Arguments {
     captions: PathBuf,
     #[command(flatten)]
     dataset: Dataset,
+    /// Folder of the images, for captions of a table of your own
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["name", "root"])]
+    images: Option<PathBuf>,
     /// A dataset of figures whose captions are measured beside these, e.g. medicat
     #[arg(long, value_name = "NAME|FILE")]
     reference: Option<String>,
@@ -35,8 +38,14 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let file = read_caption_file(&arguments.captions).map_err(Failure::data)?;
-    let (manifest, root) = arguments.dataset.open()?;
-    let images = root.join(manifest.format.images_dir());
+    let (title, images) = match &arguments.images {
+        Some(folder) => (arguments.captions.display().to_string(), folder.clone()),
+        None => {
+            let (manifest, root) = arguments.dataset.open()?;
+            let images = root.join(manifest.format.images_dir());
+            (manifest.title, images)
+        }
+    };
     let mut noise = Vec::new();
     if let Some(name) = &arguments.reference {
         noise.extend(reference(name, arguments.reference_root.as_deref())?);
@@ -44,11 +53,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let ours = file.sets.iter().flat_map(|set| set.captions.texts());
     noise.extend(Noise::of(ours).map(|noise| ("these captions".to_owned(), noise)));
     let page = Page {
-        title: format!("Captions of {}", manifest.title),
-        summary: format!(
-            "What {} says about an image, as captions for pretraining. A caption says what the attributes say and nothing more.",
-            manifest.title
-        ),
+        title: format!("Captions of {title}"),
+        summary: "What is known of each image, as captions for pretraining. A caption says what the attributes say and nothing more.".to_owned(),
         totals: totals(&file),
         examples: examples(&file, &images, arguments.examples),
         noise,
