@@ -161,15 +161,8 @@ fn number(value: u64, style: usize) -> String {
 }
 
 fn plural(noun: &str) -> String {
-    if let Some(stem) = noun.strip_suffix("thorax") {
-        format!("{stem}thoraces")
-    } else if let Some(stem) = noun.strip_suffix('y') {
-        format!("{stem}ies")
-    } else if noun.ends_with('s') {
-        format!("{noun}es")
-    } else {
-        format!("{noun}s")
-    }
+    let pathology = miss_transcap::attributes::Pathology::find(noun).unwrap();
+    pathology.plural().unwrap_or(noun).to_owned()
 }
 
 /// A correct answer: the body of a response with status 200.

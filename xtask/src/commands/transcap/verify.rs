@@ -50,8 +50,12 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     for (reason, count) in &reasons {
         println!("  {count:>8}  {reason}");
     }
-    Ok(match refused {
-        0 => Exit::Ok,
-        _ => Exit::Data,
-    })
+    if refused > 0 {
+        let message = format!(
+            "{refused} captions of {} are not what their attributes say; make them again, or take them out",
+            arguments.file.display()
+        );
+        return Err(Failure::new(Exit::Data, message));
+    }
+    Ok(Exit::Ok)
 }
