@@ -70,9 +70,10 @@ impl Answer {
                 _ => Err(Failure::NotJson(error.to_string())),
             }
         })?;
-        // The error of a schema quotes what it was given.
+        // Without what was given: reasons are counted, and told to the model that gave it.
         jsonschema::validate(request.schema(), &value).map_err(|error| {
-            Failure::AgainstSchema(error.to_string().chars().take(300).collect())
+            let place = error.instance_path().to_string();
+            Failure::AgainstSchema(format!("{} ({place})", error.masked()).replace(" ()", ""))
         })?;
         let captions = value["captions"].as_array().into_iter().flatten();
         let captions = captions.filter_map(Value::as_str).map(str::to_owned);
