@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::JoinSet;
@@ -9,7 +10,7 @@ use tokio::task::JoinSet;
 use super::settle::{Known, Step, settle};
 use super::{Job, Outcome, Work};
 use crate::journal::{Answered, Journal, JournalError, PromptName};
-use crate::llm::{Answer, Failure, Key, Request};
+use crate::llm::{Answer, Client, Failure, Key, Request, SetUpError};
 use crate::price::{Ledger, Reserved, Spent};
 
 /// After so many failures in a row, without an answer between them, a run takes the server for dead.
@@ -42,6 +43,9 @@ pub enum RunError {
     /// Options that cannot be.
     #[error(transparent)]
     Options(#[from] super::OptionsError),
+    /// The client.
+    #[error(transparent)]
+    Client(#[from] SetUpError),
     /// The runtime of a blocking run.
     #[error("cannot start the run: {0}; free file descriptors or memory")]
     Runtime(std::io::Error),
@@ -60,6 +64,30 @@ struct Ended {
 }
 
 impl Job<'_> {
+    /// Does the job: with the model that the options name, keeping what it is paid for in the file `journal`, or from
+    /// what is in that file and templates. For more say in it there are [`run`](Self::run) and
+    /// [`replay`](Self::replay).
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn caption(&self, journal: &Path) -> Result<Outcome, RunError> {
+        let Some(endpoint) = self
+            .options
+            .endpoint
+            .as_ref()
+            .filter(|_| !self.options.offline)
+        else {
+            let journal = journal
+                .exists()
+                .then(|| Journal::open(journal))
+                .transpose()?;
+            return Ok(self.replay(journal.as_ref()));
+        };
+        let client = Client::new(endpoint, &self.options.limits)?;
+        let mut journal = Journal::open(journal)?;
+        self.run_blocking(&mut journal, client.sender(), || false, |_| {})
+    }
+
     /// Asks for what the journal lacks and returns the outcome. `send` sends one request, with its retries.
     ///
     /// A failure that would meet every request (no access, no quota, no such model, a cap, the time, `stop`), or 20 in
