@@ -258,4 +258,71 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn findings_classes_and_structures_have_twelve_frames_too() {
+        use crate::attributes::{
+            Class, Convention, Finding, Location, Pathology, Shape, Side, Size, Structure, Third,
+        };
+        let place = |side| Location {
+            height: Some(Third::Upper),
+            side,
+        };
+        let mut lists = vec![Vec::new()];
+        for name in ["nodule", "pneumonia", "lung opacity"] {
+            for count in [None, Some(1), Some(3)] {
+                for locations in [vec![], vec![place(None)], vec![place(Some(Side::Left))]] {
+                    for (size, shape) in [(None, None), (Some(Size::Small), Some(Shape::Round))] {
+                        let finding = Finding {
+                            count,
+                            locations: locations.clone(),
+                            size,
+                            shape,
+                            ..Finding::new(Pathology::find(name).unwrap())
+                        };
+                        lists.push(vec![finding.clone()]);
+                        let effusion = Finding::new(Pathology::find("pleural effusion").unwrap());
+                        lists.push(vec![finding, effusion]);
+                    }
+                }
+            }
+        }
+        let liver = Structure {
+            organ: Organ::find("liver").unwrap(),
+            side: None,
+        };
+        let mut checked = 0;
+        for modality in [None, Some(Modality::Xray)] {
+            for organ in [None, Organ::find("chest").ok()] {
+                for structures in [vec![], vec![liver]] {
+                    for class in [None, Some(Class::Normal), Some(Class::NoFinding)] {
+                        for findings in &lists {
+                            for sides in [Convention::ImageSide, Convention::PatientSide] {
+                                let places = || findings.iter().flat_map(|one| &one.locations);
+                                let sided = places().any(|place| place.side.is_some());
+                                let attributes = Attributes {
+                                    modality,
+                                    organ,
+                                    structures: structures.clone(),
+                                    class,
+                                    findings: findings.clone(),
+                                    sides: sided.then_some(sides),
+                                    ..Attributes::default()
+                                };
+                                if attributes.check().is_err() {
+                                    continue;
+                                }
+                                let frames = by_frame(&attributes, 5).len();
+                                assert!(frames >= 12, "{frames}: {attributes:?}");
+                                let captions = realise(&attributes, 12, 5);
+                                assert_eq!(captions.len(), 12, "{attributes:?}");
+                                checked += 1;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(checked > 1_000, "{checked}");
+    }
 }
