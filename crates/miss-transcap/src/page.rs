@@ -56,7 +56,7 @@ pub struct Totals {
     pub accepted: u64,
     /// Captions that were refused, by reason. A caption with several reasons counts at each.
     pub rejected: BTreeMap<String, u64>,
-    /// Attribute tuples whose captions come from templates instead, by reason.
+    /// Requests of which no caption is used, so that templates stand in, by reason.
     pub fallbacks: BTreeMap<String, u64>,
 }
 

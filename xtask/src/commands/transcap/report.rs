@@ -87,15 +87,24 @@ fn reference(name: &str, root: Option<&Path>) -> Result<Option<(String, Noise)>,
 fn totals(file: &CaptionFile) -> Totals {
     let requests = &file.requests;
     let distinct: HashSet<_> = file.sets.iter().map(|set| &set.attributes).collect();
+    let used: HashSet<&str> = file
+        .sets
+        .iter()
+        .flat_map(|set| set.sources.iter().map(String::as_str))
+        .collect();
     let mut rejected: BTreeMap<String, u64> = BTreeMap::new();
     let mut fallbacks: BTreeMap<String, u64> = BTreeMap::new();
     for request in requests {
         for reason in request.rejected.iter().flat_map(|one| &one.reasons) {
             *rejected.entry(reason.clone()).or_default() += 1;
         }
-        if let Some(reason) = &request.failure {
-            *fallbacks.entry(reason.clone()).or_default() += 1;
-        }
+        let used = || used.contains(request.key.as_str());
+        let reason = match &request.failure {
+            Some(reason) => reason.clone(),
+            None if used() => continue,
+            None => "every caption was refused".to_owned(),
+        };
+        *fallbacks.entry(reason).or_default() += 1;
     }
     // Captions of one request stand beside many images.
     let written: HashSet<(&str, &str)> = file
