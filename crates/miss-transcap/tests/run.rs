@@ -13,7 +13,7 @@ use miss_transcap::journal::Journal;
 use miss_transcap::llm::{Answer, Failure, Request};
 use miss_transcap::map::Labelled;
 use miss_transcap::run::{Job, Options, Outcome, Progress, Unfinished};
-use miss_transcap::{CaptionFile, read_caption_file, write_caption_file};
+use miss_transcap::{CaptionFile, Captions, Sampler, read_caption_file, write_caption_file};
 use run_common::{checks, hash, labelled, model_says, options, prompt};
 
 /// How often each body was asked.
@@ -398,4 +398,33 @@ fn the_plan_counts_what_the_run_then_asks_and_bounds_what_it_costs() {
     assert_eq!(after.paid, outcome.paid);
     assert_eq!(after.expected.tokens(), 0);
     writeln!(std::io::stderr(), "{plan}\n{outcome}").unwrap();
+}
+
+#[test]
+fn by_attribute_a_run_from_templates_gives_what_the_sampler_gives() {
+    let images = labelled(30);
+    let options = Options {
+        sampler: Sampler::PerAttribute,
+        captions: 4,
+        seed: 5,
+        ..Options::default()
+    };
+    let prompt = prompt();
+    let job = Job {
+        labelled: &images,
+        options: &options,
+        prompt: &prompt,
+        checks: checks(),
+    };
+    for set in job.replay(None).file.sets {
+        let Captions::Parts(parts) = &set.captions else {
+            panic!("{set:?}");
+        };
+        assert_eq!(parts.len(), set.attributes.parts().len());
+        assert!(parts.iter().all(|phrases| phrases.len() == 4));
+        // Of one image however they are joined: no phrase brings another.
+        let joined = set.captions.draw(1, 2, 3);
+        assert!(!joined.contains(" medical image"), "{joined}");
+        assert_eq!(set.unfaithful(), [], "{joined}");
+    }
 }

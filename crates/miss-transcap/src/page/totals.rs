@@ -38,7 +38,7 @@ pub(super) fn section(totals: &Totals, makers: &[(String, String)]) -> Markup {
             }
             div.pair {
                 (reasons("Refused captions", "A caption with several faults counts at each.", &totals.rejected))
-                (reasons("Templates instead of the model", "Attribute tuples, by why.", &totals.fallbacks))
+                (reasons("Templates instead of the model", "Requests, by why.", &totals.fallbacks))
             }
             @if !makers.is_empty() {
                 dl.facts {

@@ -40,6 +40,16 @@ impl Sampler {
     }
 }
 
+impl Sampler {
+    /// Up to `count` texts for what this sampler asks for one by one: all attributes, or one of their parts.
+    pub(crate) fn texts(self, item: &Attributes, count: usize, seed: u64) -> Vec<String> {
+        match self {
+            Self::WholeCaption => realise(item, count, seed),
+            Self::PerAttribute => phrases(item, count, seed),
+        }
+    }
+}
+
 impl Attributes {
     /// The attributes one by one, each as attributes that can be worded for themselves; together they say what
     /// the whole says. Of a finding, what else is known of it is a part each, with its name and its count, so that

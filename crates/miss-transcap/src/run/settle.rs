@@ -6,7 +6,6 @@ use super::Job;
 use crate::attributes::Attributes;
 use crate::caption_set::Rejected;
 use crate::llm::{Answer, Failure, Key, Request};
-use crate::realise::realise;
 
 /// A caption and what wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,7 +190,11 @@ fn add_templates(job: &Job<'_>, attributes: &Attributes, captions: &mut Vec<Capt
     if captions.len() >= wanted {
         return;
     }
-    for text in realise(attributes, 2 * wanted, job.options.seed) {
+    for text in job
+        .options
+        .sampler
+        .texts(attributes, 2 * wanted, job.options.seed)
+    {
         if captions.len() < wanted && captions.iter().all(|caption| caption.text != text) {
             captions.push(Caption {
                 text,
