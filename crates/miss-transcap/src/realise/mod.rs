@@ -196,6 +196,7 @@ fn shuffle<T>(items: &mut Vec<T>, seed: u64) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::attributes::{Modality, Organ, Plane};
 

@@ -42,6 +42,7 @@ impl Sampler {
 
 impl Sampler {
     /// Up to `count` texts for what this sampler asks for one by one: all attributes, or one of their parts.
+    #[cfg(feature = "client")]
     pub(crate) fn texts(self, item: &Attributes, count: usize, seed: u64) -> Vec<String> {
         match self {
             Self::WholeCaption => realise(item, count, seed),
